@@ -1,0 +1,324 @@
+"""The verbs: `check` a function's derivatives, or just measure them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from xcheck.call import Call, Wrt, read_call
+from xcheck.claim import Claim
+from xcheck.comparison import Comparison, compare
+from xcheck.consistency import compare_modes
+from xcheck.derivatives import forward_jacobian, reverse_jacobian
+from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
+from xcheck.judgement import judge
+from xcheck.probing import Arena, probe_forward, probe_reverse
+from xcheck.problem import Problem
+from xcheck.protocol import Backend, SupportsJVP, SupportsVJP
+from xcheck.randomness import pinned
+from xcheck.reference.witness import Witness
+from xcheck.report import DerivativeError, InconclusiveError, Report
+from xcheck.verdict import Verdict
+
+FULL_ENTRIES = 4_000_000
+"""Jacobians of at most this many entries are compared entry by entry."""
+
+FULL_NUMBERS = 400_000_000
+"""And only while the displaced points and their values hold at most this many numbers."""
+
+FORWARD_COLUMNS = 64
+"""Up to this many inputs the whole forward-mode Jacobian is compared with the reference as well."""
+
+Derivative = Callable[..., Any]
+
+
+def check(
+    f: Callable[..., Any],
+    *inputs: Any,
+    backend: str | Backend | None = None,
+    gradient: Derivative | None = None,
+    jacobian: Derivative | None = None,
+    diagonal: Derivative | None = None,
+    vjp: Derivative | None = None,
+    jvp: Derivative | None = None,
+    has_gradient: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+    wrt: Wrt = None,
+    raises: bool = True,
+    seed: int = 0,
+) -> Report:
+    """Check a function's derivatives against finite differences that carry an error bar.
+
+    Without a hand-written derivative, the backend's own reverse and forward mode are checked, against the reference
+    and against each other. With one or more, those are checked. Costs about four evaluations for every input, in few
+    batched calls where the backend can; a problem too large for its whole Jacobian is checked by random probes.
+
+    Args:
+        f: the function, called as `f(*inputs, **kwargs)`. It may take and return any pytree of arrays. Modules of the
+            backend are checked with respect to their named parameters as well.
+        *inputs: the point. Floating-point and complex arrays vary; everything else is held constant and reported.
+        backend: "numpy", "torch", "jax", "tensorflow", another registered name, or a backend object. None means the
+            framework of the inputs; give one to check a framework's function at NumPy inputs.
+        gradient: hand-written `gradient(*inputs)` of a function with one number as output.
+        jacobian: hand-written `jacobian(*inputs)`: shape (m, n), or `output.shape + input.shape`.
+        diagonal: hand-written `diagonal(*inputs)`: d out_i / d x_i, the shape of the input.
+        vjp: hand-written backward pass `vjp(*inputs, cotangent)`.
+        jvp: hand-written forward derivative `jvp(*inputs, *tangents)`.
+        has_gradient: `f` returns `(value, gradient)`, SciPy's `jac=True` convention.
+        kwargs: keyword arguments for `f`, and for those given derivatives that accept them.
+        wrt: which inputs vary: positions or names; all that can if None.
+        raises: raise on anything but agreement.
+        seed: chooses the steps and pins every random generator; the same seed gives the same report.
+
+    Returns:
+        The report. It has no truth value; use `.ok` or `.verdict`.
+
+    Raises:
+        DerivativeError: a derivative is wrong, and `raises`.
+        InconclusiveError: a derivative could not be decided, and `raises`.
+        TypeError: something cannot be checked at all, such as integer inputs or a function that returns None.
+        ValueError: an argument does not fit the function, such as a gradient of the wrong shape.
+    """
+    __tracebackhide__ = True
+    given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
+    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, seed)
+    if raises and report.verdict is Verdict.DISAGREE:
+        raise DerivativeError(report)
+    if raises and report.verdict is Verdict.INCONCLUSIVE:
+        raise InconclusiveError(report)
+    return report
+
+
+@dataclass
+class _Findings:
+    comparisons: list[Comparison] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _examine(
+    f: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    backend: str | Backend | None,
+    given: dict[str, Derivative | None],
+    has_gradient: bool,
+    kwargs: dict[str, Any],
+    wrt: Wrt,
+    seed: int,
+) -> Report:
+    start = perf_counter()
+    given = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
+    function = _value_only(f) if has_gradient else f
+    call = read_call(function, inputs, kwargs, backend, wrt)
+    with prepared(call, seed) as arena:
+        found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
+        if arena.problem.n == 0 or arena.problem.m == 0:
+            found.notes.append("there is nothing to compare: the input or the output is empty")
+        elif given or has_gradient:
+            _check_given(arena, given, f if has_gradient else None, kwargs, found)
+        else:
+            _check_backend(arena, found)
+        _note_problem(arena, found)
+        evaluations = arena.problem.evaluations + (
+            arena.reference.evaluations if arena.reference is not arena.problem else 0
+        )
+    dtypes = " ".join(dict.fromkeys(block.dtype.name for block in arena.problem.inputs.blocks))
+    return Report(
+        call.title,
+        f"{call.backend.name} {dtypes}",
+        tuple(found.comparisons),
+        tuple(found.unchecked),
+        tuple(found.notes),
+        evaluations,
+        perf_counter() - start,
+    )
+
+
+@contextmanager
+def prepared(call: Call, seed: int) -> Iterator[Arena]:
+    """Pin the random generators, evaluate the point, and find the problem that the reference is measured on."""
+    with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
+        problem = Problem.at(call, rewind)
+        yield Arena(problem, problem.in_float64() or problem, seed)
+
+
+def _check_given(
+    arena: Arena,
+    given: Mapping[str, Derivative],
+    value_and_gradient: Derivative | None,
+    kwargs: dict[str, Any],
+    found: _Findings,
+) -> None:
+    readers = {
+        "gradient": given_gradient,
+        "jacobian": given_jacobian,
+        "diagonal": given_diagonal,
+        "vjp": given_vjp,
+        "jvp": given_jvp,
+    }
+    problem = arena.problem
+    claims = [readers[name](problem, derivative, kwargs) for name, derivative in given.items()]
+    if value_and_gradient is not None:
+        pair = value_and_gradient
+        claims.append(given_gradient(problem, lambda *a, **k: pair(*a, **k)[1], kwargs, "has_gradient="))
+    witness = Witness(arena.reference, seed=arena.seed)
+    for claim in claims:
+        found.comparisons.append(_compare_given(arena, witness, claim))
+        found.unchecked += claim.unchecked
+    for mode, protocol in (("vjp", SupportsVJP), ("jvp", SupportsJVP)):
+        if isinstance(problem.backend, protocol):
+            found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
+
+
+def _compare_given(arena: Arena, witness: Witness, given: Given) -> Comparison:
+    problem, claim = arena.problem, given.claim
+    wanted = np.repeat(given.columns[:, None], problem.m, axis=1)
+    if claim.quantity == "Jacobian diagonal":
+        claimed = np.diag(claim.value)
+        wanted &= np.eye(problem.n, dtype=bool)
+    else:
+        claimed = np.ascontiguousarray(claim.value.T)
+    found = judge(witness, claimed, claim.precision, wanted, arena.shift(problem.y))
+    return compare(claim, claimed, found, _namer(problem), witness.source, given.notes)
+
+
+def _check_backend(arena: Arena, found: _Findings) -> None:
+    problem = arena.problem
+    if not isinstance(problem.backend, (SupportsVJP, SupportsJVP)):
+        raise ValueError(
+            f"{problem.backend.name} has no automatic derivative to check. Give one to check (gradient=, jacobian=, "
+            "diagonal=, vjp=, jvp= or has_gradient=True), a backend= that the function is written for, or call "
+            "xcheck.finite_difference to measure the derivative."
+        )
+    if problem.n * problem.m <= FULL_ENTRIES and 4 * problem.n * (problem.n + problem.m) <= FULL_NUMBERS:
+        _check_whole(arena, found)
+    else:
+        _check_by_probes(arena, found)
+
+
+def _check_whole(arena: Arena, found: _Findings) -> None:
+    problem = arena.problem
+    witness = Witness(arena.reference, seed=arena.seed)
+    tall = problem.m > 64 * max(problem.n, FORWARD_COLUMNS)
+    reverse = None if tall else _claim(arena, reverse_jacobian, "vjp", found)
+    wide = problem.n > FORWARD_COLUMNS and reverse is not None
+    forward = None if wide else _claim(arena, forward_jacobian, "jvp", found)
+    for claim in (reverse, forward):
+        if claim is not None:
+            found.comparisons.append(_compare_backend(arena, witness, claim))
+    tried = [line.partition(":")[0] for line in found.unchecked]
+    if any(f"{problem.backend.name}/{mode}" in tried for mode in ("vjp", "jvp")) or not _has_both(problem):
+        return
+    modes = _modes(arena, reverse, forward, found)
+    if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
+        claim = _claim(arena, forward_jacobian, "jvp", found)
+        if claim is not None:
+            found.comparisons.append(_compare_backend(arena, witness, claim))
+
+
+def _check_by_probes(arena: Arena, found: _Findings) -> None:
+    for mode, probe in (("vjp", probe_reverse), ("jvp", probe_forward)):
+        source = f"{arena.problem.backend.name}/{mode}"
+        if mode == "jvp" and any(line.startswith(source) for line in found.unchecked):
+            continue
+        try:
+            found.comparisons.append(probe(arena))
+        except NotImplementedError as error:
+            found.unchecked.append(f"{source}: no rule ({_first_line(error)})")
+    if len(found.comparisons) == 2:
+        _modes(arena, None, None, found)
+
+
+def _modes(arena: Arena, reverse: Claim | None, forward: Claim | None, found: _Findings) -> Comparison | None:
+    try:
+        comparison = compare_modes(arena.problem, reverse, forward, arena.seed)
+    except NotImplementedError as error:
+        found.unchecked.append(f"{arena.problem.backend.name}/jvp: no rule ({_first_line(error)})")
+        return None
+    found.comparisons.append(comparison)
+    return comparison
+
+
+def _claim(arena: Arena, derive: Callable[[Problem], Claim], mode: str, found: _Findings) -> Claim | None:
+    problem = arena.problem
+    source = f"{problem.backend.name}/{mode}"
+    try:
+        return derive(problem)
+    except NotImplementedError as error:
+        found.unchecked.append(f"{source}: no rule ({_first_line(error)})")
+    except Exception as error:
+        if mode == "vjp":
+            error.add_note(f"xcheck: raised by {source} of {problem.call.title}.")
+            raise
+        found.unchecked.append(f"{source}: raised {type(error).__name__} ({_first_line(error)})")
+    return None
+
+
+def _compare_backend(arena: Arena, witness: Witness, claim: Claim) -> Comparison:
+    problem = arena.problem
+    claimed = np.ascontiguousarray(claim.value.T)
+    found = judge(witness, claimed, claim.precision, shift=arena.shift(claim.outputs))
+    notes = ()
+    if claim.unconnected:
+        notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
+    return compare(claim, claimed, found, _namer(problem), witness.source, notes)
+
+
+def _namer(problem: Problem) -> Callable[[int, int], str]:
+    return lambda j, i: f"d {problem.outputs.entry(i)} / d {problem.inputs.entry(j)}"
+
+
+def _has_both(problem: Problem) -> bool:
+    return isinstance(problem.backend, SupportsVJP) and isinstance(problem.backend, SupportsJVP)
+
+
+def _note_problem(arena: Arena, found: _Findings) -> None:
+    problem = arena.problem
+    if problem.mutated:
+        found.notes.append(f"{problem.call.title} changes its input in place: {', '.join(problem.mutated)}")
+    if problem.random or arena.reference.random:
+        found.notes.append("the function draws random numbers; the generators were pinned to the same seed throughout")
+    for failure in (problem.failures or arena.reference.failures)[:1]:
+        found.notes.append(f"{problem.call.title} {failure}")
+    if problem.precision < 53:
+        how = "evaluated in float64" if arena.reference is not problem else "in the function's own precision"
+        found.notes.append(f"the reference was {how}")
+
+
+def _require_derivative(name: str, derivative: Any) -> Derivative:
+    if callable(derivative):
+        return derivative
+    kind = type(derivative).__name__
+    raise TypeError(
+        f"{name}= must be a function that returns the derivative at the inputs; given: {kind}. For an array that is "
+        f"already computed, pass {name}=lambda *inputs: array."
+    )
+
+
+def _value_only(f: Callable[..., Any]) -> Callable[..., Any]:
+    if not callable(f):
+        return f
+
+    def value(*args: Any, **kwargs: Any) -> Any:
+        returned = f(*args, **kwargs)
+        if not isinstance(returned, (tuple, list)) or len(returned) != 2:
+            raise TypeError(
+                f"has_gradient=True needs a function that returns (value, gradient); {value.__name__} returned "
+                f"{type(returned).__name__}" + (f" of length {len(returned)}" if hasattr(returned, "__len__") else "") + "."
+            )
+        return returned[0]
+
+    value.__name__ = getattr(f, "__name__", type(f).__name__)
+    value.__wrapped__ = f  # type: ignore[attr-defined]  # inspect.signature follows it to the argument names
+    return value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
+
+

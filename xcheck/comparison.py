@@ -1,0 +1,191 @@
+"""Judgements with names: one claim against one reference, as a report shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.claim import Claim
+from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SENTENCES, SKIPPED, Judgement
+from xcheck.protocol import RealArray
+from xcheck.verdict import Verdict
+
+WORST = 10
+"""How many entries a comparison names."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a derivative comes from."""
+
+    source: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a derivative, named as the user would write it.
+
+    Attributes:
+        name: such as `d out[0] / d x[2]`.
+        claimed: the claim's value.
+        measured: the reference's value; NaN where it has none.
+        error_bar: the reference's error bar; inf where it has none.
+        verdict: about this entry alone.
+        reason: why it is inconclusive.
+        slopes: the one-sided derivatives, left and right, at a kink or at the edge of a domain.
+        retested: whether it was measured a second time, at fresh points.
+    """
+
+    name: str
+    claimed: float
+    measured: float
+    error_bar: float
+    verdict: Verdict
+    reason: str = ""
+    slopes: tuple[float, float] | None = None
+    retested: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """Claimed over measured; NaN where that means nothing."""
+        if not np.isfinite(self.claimed) or not np.isfinite(self.measured) or abs(self.measured) <= self.error_bar:
+            return float("nan")
+        return self.claimed / self.measured
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A claim against a reference.
+
+    Attributes:
+        claim: the derivative that was checked; `.source` says whose it is.
+        reference: what it was checked against; `.source` says what that is.
+        quantity: gradient, Jacobian or Jacobian diagonal.
+        verdict: DISAGREE if any entry disagrees, else INCONCLUSIVE if any is, else AGREE.
+        reason: why it is inconclusive; empty otherwise.
+        worst: the entries that matter most, worst first.
+        wrong: how many entries disagree.
+        inconclusive: how many entries could not be decided.
+        total: how many entries were compared.
+        detection_limit: an error of this size in any entry called agree would have been seen.
+        relative_limit: the same relative to the entry, or to the largest of its output if that is larger.
+        notes: remarks, such as inputs that the framework calls unconnected.
+        method: how the entries were reached: all of them, or products with probes.
+    """
+
+    claim: Source
+    reference: Source
+    quantity: str
+    verdict: Verdict
+    reason: str
+    worst: tuple[Entry, ...]
+    wrong: int
+    inconclusive: int
+    total: int
+    detection_limit: float
+    relative_limit: float
+    notes: tuple[str, ...] = field(default=())
+    method: str = "every entry"
+
+
+Namer = Callable[[int, int], str]
+"""Names the entry at (direction, output)."""
+
+
+def compare(
+    claim: Claim,
+    claimed: RealArray,
+    judgement: Judgement,
+    name: Namer,
+    reference: str,
+    notes: tuple[str, ...] = (),
+    method: str = "every entry",
+) -> Comparison:
+    """Summarise a judgement.
+
+    Args:
+        claim: whose derivative it is.
+        claimed: the values that were judged, (directions, outputs), user units.
+        judgement: the verdicts.
+        name: names an entry.
+        reference: what the reference is called.
+        notes: remarks to carry along.
+        method: how the entries were reached.
+    """
+    codes = judgement.verdict
+    wrong, open_ = int(np.count_nonzero(codes == DISAGREE)), int(np.count_nonzero(codes == INCONCLUSIVE))
+    total = int(codes.size - np.count_nonzero(codes == SKIPPED))
+    verdict = Verdict.DISAGREE if wrong else Verdict.INCONCLUSIVE if open_ or not total else Verdict.AGREE
+    limit, relative = _limits(claimed, judgement)
+    return Comparison(
+        Source(claim.source),
+        Source(reference),
+        claim.quantity,
+        verdict,
+        _reason(judgement, total) if verdict is Verdict.INCONCLUSIVE else "",
+        _worst(claimed, judgement, name, verdict),
+        wrong,
+        open_,
+        total,
+        limit,
+        relative,
+        notes,
+        method,
+    )
+
+
+def _limits(claimed: RealArray, judgement: Judgement) -> tuple[float, float]:
+    agreed = judgement.verdict == AGREE
+    if not np.any(agreed):
+        return float("inf"), float("inf")
+    resolution, sizes = judgement.resolution, np.abs(claimed)
+    if not np.all(agreed):
+        resolution, sizes = np.where(agreed, resolution, 0.0), np.where(agreed, sizes, 0.0)
+    largest = np.maximum(sizes, np.max(sizes, axis=0, initial=0.0))
+    relative = np.divide(resolution, largest, out=np.zeros_like(largest), where=largest > 0)
+    return float(np.max(resolution)), float(np.max(relative))
+
+
+def _reason(judgement: Judgement, total: int) -> str:
+    if not total:
+        return "there was nothing to compare"
+    codes = judgement.reason[judgement.verdict == INCONCLUSIVE]
+    counts = Counter(int(code) for code in codes)
+    parts = [SENTENCES[code] for code, _ in counts.most_common(2) if code]
+    return "; ".join(parts) or "not decided"
+
+
+def _worst(claimed: RealArray, judgement: Judgement, name: Namer, verdict: Verdict) -> tuple[Entry, ...]:
+    code = {Verdict.DISAGREE: DISAGREE, Verdict.INCONCLUSIVE: INCONCLUSIVE, Verdict.AGREE: AGREE}[verdict]
+    row, output = np.nonzero(judgement.verdict == code) if verdict is not Verdict.AGREE else _largest(claimed, judgement)
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.abs(claimed[row, output] - judgement.value[row, output])
+        weight = gap / np.maximum((judgement.bar + judgement.rounding)[row, output], np.finfo(np.float64).tiny)
+    weight = np.where(np.isfinite(claimed[row, output]), np.nan_to_num(weight, nan=0.0, posinf=1e300), np.inf)
+    order = np.argsort(-weight, kind="stable")[:WORST]
+    return tuple(_entry(claimed, judgement, name, int(row[i]), int(output[i])) for i in order)
+
+
+def _largest(claimed: RealArray, judgement: Judgement) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    gap = np.abs(claimed - judgement.value) / np.maximum(judgement.tolerance, np.finfo(np.float64).tiny)
+    gap = np.where(judgement.verdict == AGREE, gap, -1.0)
+    row, output = np.unravel_index(np.argmax(gap), gap.shape) if gap.size else ([], [])
+    return np.atleast_1d(np.asarray(row, dtype=np.intp)), np.atleast_1d(np.asarray(output, dtype=np.intp))
+
+
+def _entry(claimed: RealArray, judgement: Judgement, name: Namer, row: int, output: int) -> Entry:
+    where = (row, output)
+    return Entry(
+        name(row, output),
+        float(claimed[where]),
+        float(judgement.value[where]),
+        float(judgement.bar[where]),
+        {AGREE: Verdict.AGREE, DISAGREE: Verdict.DISAGREE}.get(int(judgement.verdict[where]), Verdict.INCONCLUSIVE),
+        SENTENCES[int(judgement.reason[where])],
+        judgement.slopes.get(where),
+        bool(judgement.retested[where]),
+    )

@@ -1,0 +1,377 @@
+"""The contract of a backend, as functions whose derivatives were worked out by hand.
+
+Five lines test a backend of one's own:
+
+    import pytest
+    from xcheck.conformance import SCENARIOS, verify
+
+    @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+    def test_conformance(scenario):
+        verify(MyBackend(), scenario)
+
+Scenarios use only the operators that the arrays of every framework share. Jacobians are of maps R^n -> R^m: inputs
+and outputs laid end to end, a complex number as its real part followed by its imaginary part.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xcheck.protocol import (
+    Backend,
+    Native,
+    RealArray,
+    SupportsBatch,
+    SupportsJVP,
+    SupportsRandomState,
+    SupportsVJP,
+)
+
+Arrays = tuple[NDArray[Any], ...]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A function at a point, with its value and its Jacobian.
+
+    Attributes:
+        name: what the function stands for.
+        function: takes and returns a flat sequence of native arrays.
+        inputs: the point, as NumPy arrays.
+        value: what the function returns there.
+        jacobian: shape (m, n), in real numbers.
+    """
+
+    name: str
+    function: Callable[[Sequence[Native]], Sequence[Native]]
+    inputs: Arrays
+    value: Arrays
+    jacobian: RealArray
+
+    def __str__(self) -> str:
+        """Return the name, which pytest then shows as the id."""
+        return self.name
+
+
+def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
+    """Hold a backend against one scenario, in every mode that it supports.
+
+    Returns:
+        What was verified: "value" always, and "jvp", "vjp", "batch", "random_state" where the backend has them.
+
+    Raises:
+        AssertionError: the backend broke the contract; the message names the backend, the scenario and the place.
+    """
+    check = _Check(backend, scenario)
+    check.conversions()
+    verified = ["value"]
+    check.value()
+    if isinstance(backend, SupportsVJP):
+        check.vjp(backend)
+        verified.append("vjp")
+    if isinstance(backend, SupportsJVP):
+        check.jvp(backend)
+        verified.append("jvp")
+    if isinstance(backend, SupportsBatch):
+        check.batch(backend)
+        verified.append("batch")
+    if isinstance(backend, SupportsRandomState):
+        check.random_state(backend)
+        verified.append("random_state")
+    if not check.compared:
+        raise AssertionError(f"{check.where}: nothing was compared")
+    return tuple(verified)
+
+
+class _Check:
+    """One backend at one scenario; counts the numbers that it has compared."""
+
+    def __init__(self, backend: Backend, scenario: Scenario) -> None:
+        self.backend = backend
+        self.scenario = scenario
+        self.where = f"{backend.name}, {scenario.name}"
+        self.compared = 0
+
+    def conversions(self) -> None:
+        """Convert to the framework and back: same numbers, shape and dtype, in memory of its own."""
+        for i, array in enumerate(self.scenario.inputs):
+            source = array.copy()
+            native = self.backend.from_numpy(source)
+            self._require(self.backend.owns(native), f"owns() denies the result of from_numpy for input {i}")
+            source[...] = 0
+            back = self.backend.to_numpy(native)
+            self._same(back, array, f"from_numpy then to_numpy of input {i}", exact=True)
+            self._require(back.flags.writeable, f"to_numpy of input {i} gave a read-only array")
+            back[...] = 0
+            self._same(self.backend.to_numpy(native), array, f"input {i} after writing to a to_numpy copy", exact=True)
+            other = self.backend.from_numpy(array, like=native)
+            self._same(self.backend.to_numpy(other), array, f"from_numpy of input {i} with like=", exact=True)
+
+    def value(self) -> None:
+        """Evaluate twice."""
+        xs = self._natives(self.scenario.inputs)
+        for _ in range(2):
+            ys = self.backend.value(self.scenario.function, xs)
+            self._values(ys, "value")
+        self._untouched(xs, "value")
+
+    def vjp(self, backend: SupportsVJP) -> None:
+        """Compare every row of the Jacobian, calling the one pullback once for each and once more for the first."""
+        xs = self._natives(self.scenario.inputs)
+        ys, pullback = backend.vjp(self.scenario.function, xs)
+        self._values(ys, "vjp")
+        m = len(self.scenario.jacobian)
+        for row in [*range(m), *range(m)[:1]]:
+            cotangents = self._natives(_unit(self.scenario.value, row))
+            gradients = pullback(cotangents)
+            found = self._vector(gradients, self.scenario.inputs, f"vjp, row {row}")
+            self._close(found, self.scenario.jacobian[row], f"vjp, row {row} of the Jacobian")
+            self._untouched(cotangents, f"pullback of row {row}", _unit(self.scenario.value, row))
+        self._untouched(xs, "vjp")
+
+    def jvp(self, backend: SupportsJVP) -> None:
+        """Compare every column of the Jacobian."""
+        for column in range(self.scenario.jacobian.shape[1]):
+            xs = self._natives(self.scenario.inputs)
+            tangents = self._natives(_unit(self.scenario.inputs, column))
+            ys, dys = backend.jvp(self.scenario.function, xs, tangents)
+            self._values(ys, "jvp")
+            found = self._vector(dys, self.scenario.value, f"jvp, column {column}")
+            self._close(found, self.scenario.jacobian[:, column], f"jvp, column {column} of the Jacobian")
+            self._untouched(xs, "jvp")
+            self._untouched(tangents, "jvp", _unit(self.scenario.inputs, column))
+
+    def batch(self, backend: SupportsBatch) -> None:
+        """Compare three points in one call with the same points one by one, and pullbacks likewise."""
+        points = [tuple((a * factor).astype(a.dtype) for a in self.scenario.inputs) for factor in (1.0, 2.0, 0.5)]
+        single = [self._arrays(self.backend.value(self.scenario.function, self._natives(p))) for p in points]
+        stacked = self._natives([np.stack(column) for column in zip(*points, strict=True)])
+        together = self._arrays(self.backend.value(backend.batch(self.scenario.function), stacked))
+        for i, parts in enumerate(zip(*single, strict=True)):
+            self._same(together[i], np.stack(parts), f"output {i} of the batched function")
+        if isinstance(self.backend, SupportsVJP):
+            self._batched_pullback(self.backend, backend)
+
+    def _batched_pullback(self, reverse: SupportsVJP, batch: SupportsBatch) -> None:
+        _, pullback = reverse.vjp(self.scenario.function, self._natives(self.scenario.inputs))
+        rows = [_unit(self.scenario.value, row) for row in range(len(self.scenario.jacobian))]
+        if not rows:
+            return
+        single = [pullback(self._natives(row)) for row in rows]
+        connected = [i for i, g in enumerate(single[0]) if g is not None]
+        if not connected:
+            return
+        stacked = self._natives([np.stack(column) for column in zip(*rows, strict=True)])
+        together = batch.batch(lambda cotangents: [pullback(cotangents)[i] for i in connected])(stacked)
+        for i, native in zip(connected, together, strict=True):
+            expected = np.stack([self.backend.to_numpy(gradients[i]) for gradients in single])
+            self._same(self.backend.to_numpy(native), expected, f"the batched pullback, gradient {i}")
+
+    def random_state(self, backend: SupportsRandomState) -> None:
+        """Pin the generators around an evaluation that draws nothing; leave those of Python and NumPy alone."""
+        python, numpy = random.getstate(), np.random.get_state()[1]
+        with backend.random_state(3) as rewind:
+            self._require(not rewind(), "rewind() tells of draws before there were any")
+            self.backend.value(self.scenario.function, self._natives(self.scenario.inputs))
+            self._require(not rewind(), "rewind() tells of draws by a function that is not random")
+        kept = python == random.getstate() and np.array_equal(numpy, np.random.get_state()[1])
+        self._require(kept, "random_state moved the generators of Python or NumPy")
+
+    # Comparing
+
+    def _require(self, condition: object, message: str) -> None:
+        __tracebackhide__ = True
+        if not condition:
+            raise AssertionError(f"{self.where}: {message}")
+
+    def _close(self, found: NDArray[Any], expected: NDArray[Any], what: str) -> None:
+        __tracebackhide__ = True
+        eps = max((np.finfo(a.dtype).eps for a in (*self.scenario.inputs, *self.scenario.value)), default=0.0)
+        scale = np.max(np.abs(expected), initial=1.0)
+        self._require(
+            np.all(np.abs(found - expected) <= 16 * eps * scale), f"{what} is\n{found}\nand must be\n{expected}"
+        )
+        self.compared += found.size
+
+    def _same(self, found: NDArray[Any], expected: NDArray[Any], what: str, exact: bool = False) -> None:
+        __tracebackhide__ = True
+        self._require(isinstance(found, np.ndarray), f"{what}: a {type(found).__name__}, not a NumPy array")
+        self._require(found.dtype == expected.dtype, f"{what}: dtype {found.dtype}, must be {expected.dtype}")
+        self._require(found.shape == expected.shape, f"{what}: shape {found.shape}, must be {expected.shape}")
+        if exact:
+            self._require(np.array_equal(found, expected), f"{what} is\n{found}\nand must be\n{expected}")
+        else:
+            self._close(found, expected, what)
+
+    def _values(self, ys: Sequence[Native], what: str) -> None:
+        __tracebackhide__ = True
+        expected = self.scenario.value
+        self._require(len(ys) == len(expected), f"{what}: {len(ys)} outputs, must be {len(expected)}")
+        for i, (y, array) in enumerate(zip(self._arrays(ys), expected, strict=True)):
+            self._same(y, array, f"{what}, output {i}")
+
+    def _vector(self, natives: Sequence[Native | None], like: Arrays, what: str) -> RealArray:
+        """Lay native arrays end to end as real numbers, after comparing their shapes and dtypes; None is zero."""
+        __tracebackhide__ = True
+        self._require(len(natives) == len(like), f"{what}: {len(natives)} arrays, must be {len(like)}")
+        parts = []
+        for i, (native, array) in enumerate(zip(natives, like, strict=True)):
+            found = np.zeros_like(array) if native is None else self.backend.to_numpy(native)
+            self._require(found.dtype == array.dtype, f"{what}, array {i}: dtype {found.dtype}, must be {array.dtype}")
+            self._require(found.shape == array.shape, f"{what}, array {i}: shape {found.shape}, must be {array.shape}")
+            parts.append(found)
+        return _real(parts)
+
+    def _untouched(self, natives: Sequence[Native], what: str, arrays: Arrays | None = None) -> None:
+        __tracebackhide__ = True
+        for i, (native, array) in enumerate(zip(natives, arrays or self.scenario.inputs, strict=True)):
+            same = np.array_equal(self.backend.to_numpy(native), array)
+            self._require(same, f"{what} changed argument {i} in place")
+
+    def _natives(self, arrays: Iterable[NDArray[Any]]) -> list[Native]:
+        return [self.backend.from_numpy(array) for array in arrays]
+
+    def _arrays(self, natives: Sequence[Native]) -> list[NDArray[Any]]:
+        return [self.backend.to_numpy(native) for native in natives]
+
+
+def _real(arrays: Sequence[NDArray[Any]]) -> RealArray:
+    flat = [np.ravel(a) for a in arrays]
+    parts = [np.stack([a.real, a.imag], axis=-1).ravel() if a.dtype.kind == "c" else a for a in flat]
+    return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
+
+
+def _unit(like: Arrays, place: int) -> Arrays:
+    """Build arrays of the dtypes and shapes of `like` that hold 1 at one real place and 0 elsewhere."""
+    vector = np.zeros(len(_real(like)))
+    vector[place] = 1.0
+    arrays, start = [], 0
+    for array in like:
+        width = 2 if array.dtype.kind == "c" else 1
+        part = vector[start : start + array.size * width]
+        part = part[::2] + 1j * part[1::2] if width == 2 else part
+        arrays.append(part.reshape(array.shape).astype(array.dtype))
+        start += array.size * width
+    return tuple(arrays)
+
+
+def _scenario(
+    name: str,
+    function: Callable[..., tuple[Native, ...]],
+    inputs: Sequence[ArrayLike],
+    value: Sequence[ArrayLike],
+    jacobian: ArrayLike,
+    dtype: str = "float64",
+    value_dtype: str = "",
+) -> Scenario:
+    xs = tuple(np.asarray(x, dtype) for x in inputs)
+    ys = tuple(np.asarray(y, value_dtype or dtype) for y in value)
+    shape = len(_real(ys)), len(_real(xs))
+    return Scenario(name, lambda natives: function(*natives), xs, ys, np.asarray(jacobian, np.float64).reshape(shape))
+
+
+_WEIGHTS = (2, -3)  # integers closed over, as functions close over exponents and counts
+
+SCENARIOS: tuple[Scenario, ...] = (
+    # d(x^3) = 3 x^2 dx
+    _scenario("a cube of a number", lambda x: (x * x * x,), [2.0], [8.0], [[12.0]]),
+    # d(1/x) = -dx/x^2, entry by entry
+    _scenario(
+        "a reciprocal, entry by entry",
+        lambda x: (1 / x,),
+        [[1.0, 2.0, -4.0]],
+        [[1.0, 0.5, -0.25]],
+        [[-1.0, 0.0, 0.0], [0.0, -0.25, 0.0], [0.0, 0.0, -0.0625]],
+    ),
+    # y = (x1 x0, x0^2 / x1): not symmetric, so that rows and columns cannot be confused
+    _scenario(
+        "a Jacobian that is not symmetric",
+        lambda x: (x[0] * x[1], x[0] ** 2 / x[1]),
+        [[3.0, 2.0]],
+        [6.0, 4.5],
+        [[2.0, 3.0], [3.0, -2.25]],
+    ),
+    # y_ik = sum_j a_ij b_jk
+    _scenario(
+        "a matrix product",
+        lambda a, b: (a @ b,),
+        [[[1.0, 2.0]], [[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]]],
+        [[[15.0, 18.0, 21.0]]],
+        [
+            [3.0, 6.0, 1.0, 0.0, 0.0, 2.0, 0.0, 0.0],
+            [4.0, 7.0, 0.0, 1.0, 0.0, 0.0, 2.0, 0.0],
+            [5.0, 8.0, 0.0, 0.0, 1.0, 0.0, 0.0, 2.0],
+        ],
+    ),
+    # u = x y, v = x - 2 y with x of shape (2,) and y of shape ()
+    _scenario(
+        "two inputs and two outputs",
+        lambda x, y: (x * y, x - 2 * y),
+        [[1.0, 5.0], 3.0],
+        [[3.0, 15.0], [-5.0, -1.0]],
+        [[3.0, 0.0, 1.0], [0.0, 3.0, 5.0], [1.0, 0.0, -2.0], [0.0, 1.0, -2.0]],
+    ),
+    _scenario(
+        "an input that is not used",
+        lambda x, _: (-x,),
+        [[1.0, 2.0], [3.0]],
+        [[-1.0, -2.0]],
+        [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]],
+    ),
+    _scenario(
+        "an output that is constant",
+        lambda x: (x + 1, x[:1] * 0 + 7),
+        [[1.0, 2.0]],
+        [[2.0, 3.0], [7.0]],
+        [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]],
+    ),
+    _scenario("an input returned as it is", lambda x: (x,), [[1.0, 2.0]], [[1.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]]),
+    _scenario(
+        "an input used twice",
+        lambda x: (x[1:] * x[:-1],),
+        [[1.0, 2.0, 4.0]],
+        [[2.0, 8.0]],
+        [[2.0, 1.0, 0.0], [0.0, 4.0, 2.0]],
+    ),
+    _scenario(
+        "constants closed over",
+        lambda x: (x ** _WEIGHTS[0] * _WEIGHTS[1],),
+        [[1.0, 0.5]],
+        [[-3.0, -0.75]],
+        [[-6.0, 0.0], [0.0, -3.0]],
+    ),
+    _scenario("float32", lambda x: (x * x,), [[0.5, -3.0]], [[0.25, 9.0]], [[1.0, 0.0], [0.0, -6.0]], "float32"),
+    _scenario("float16", lambda x: (x + x,), [[0.5, -3.0]], [[1.0, -6.0]], [[2.0, 0.0], [0.0, 2.0]], "float16"),
+    _scenario("an array of one row and one column", lambda x: (x / 2,), [[[8.0]]], [[[4.0]]], [[0.5]]),
+    _scenario(
+        "an empty array beside a full one",
+        lambda x, y: (x * 2, y * 3),
+        [np.zeros((0, 2)), [1.0]],
+        [np.zeros((0, 2)), [3.0]],
+        [[3.0]],
+    ),
+    # z^2 = (a + ib)^2, holomorphic: dz^2 = 2z dz, as the matrix [[2a, -2b], [2b, 2a]]
+    _scenario("a complex square", lambda z: (z * z,), [[1 + 2j]], [[-3 + 4j]], [[2.0, -4.0], [4.0, 2.0]], "complex128"),
+    # c z with c = 2 + 3i: the matrix [[2, -3], [3, 2]], whose transpose is multiplication by conj(c)
+    _scenario(
+        "a complex factor", lambda z: (z * (2 + 3j),), [1 - 1j], [5 + 1j], [[2.0, -3.0], [3.0, 2.0]], "complex64"
+    ),
+    # |a + ib| is not holomorphic: its gradient is (a, b) / |z|
+    _scenario("a modulus", lambda z: (abs(z),), [[3 + 4j]], [[5.0]], [[0.6, 0.8]], "complex128", "float64"),
+    # two complex inputs, so that conjugating one side only shows: d(z w) = w dz + z dw
+    _scenario(
+        "a complex product",
+        lambda z, w: (z * w,),
+        [1 + 2j, 3 - 1j],
+        [5 + 5j],
+        [[3.0, 1.0, 1.0, -2.0], [-1.0, 3.0, 2.0, 1.0]],
+        "complex128",
+    ),
+)
+"""One scenario for each thing that a backend can get wrong by itself."""

@@ -1,0 +1,33 @@
+"""Reports on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from xcheck.report import Report
+
+COLORS = {"agree": "green", "disagree": "red", "inconclusive": "yellow"}
+
+
+def print_line(console: Console, line: str, style: str = "") -> None:
+    """Print `line` as it is: no markup, no highlighting, no wrapping."""
+    console.print(Text(line, style=style), soft_wrap=True)
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print `str(report)`, its first line in the colour of the verdict."""
+    first, _, rest = str(report).partition("\n")
+    print_line(console, first, COLORS[str(report.verdict)])
+    if rest:
+        print_line(console, rest)
+
+
+def print_error(console: Console, error: BaseException) -> None:
+    """Print an exception with its notes, which name the point."""
+    print_line(console, f"{type(error).__name__}: {error}", "red")
+    for note in getattr(error, "__notes__", ()):
+        print_line(console, str(note))

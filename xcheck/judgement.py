@@ -1,0 +1,327 @@
+"""A claim against the witness, entry by entry.
+
+The order is cheap acceptance, expensive rejection: the screen, the screen with measured noise, the ladder, and for
+what still disagrees a second measurement at fresh points. All arrays are (directions, outputs); each stage looks only
+at the directions in which something is still open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.protocol import RealArray
+from xcheck.reference.confirm import NO_DERIVATIVE, VETOES, adds_up, confirm
+from xcheck.reference.estimate import Estimate
+from xcheck.reference.grid import Rows
+from xcheck.reference.screen import Screening, screen
+from xcheck.reference.status import REASONS, Status
+from xcheck.reference.windows import Mask
+from xcheck.reference.witness import Witness
+
+AGREE, DISAGREE, INCONCLUSIVE, SKIPPED = 0, 1, 2, 3
+"""Codes of `Judgement.verdict`; SKIPPED entries were not asked for."""
+
+RETESTED = 16
+"""Directions that are measured a second time, the worst ones."""
+
+CLOSELY = 2**15
+"""At most this many plainly wrong entries are looked at closely; they stand for the others."""
+
+ADDED = 32
+"""At most this many outputs are tested for slopes that do not add up; they stand for the others."""
+
+POOR = "the error bar is too wide, next to the size of the entry and of its output's other slopes, to tell"
+INSIDE_KINK = "a kink at the point; the claim lies between the slopes to its two sides, a valid generalised derivative"
+NAN_AT_KINK = "a kink at the point: no derivative exists there, and the claim is not finite"
+NAN_AT_EDGE = "the edge of the function's domain: no derivative exists there, and the claim is not finite"
+NAN_BESIDE = "the claim is not finite, and along other inputs the output has a kink or a jump: it has no derivative here"
+SENTENCES = ("", POOR, INSIDE_KINK, NAN_AT_KINK, NAN_AT_EDGE, NAN_BESIDE, NO_DERIVATIVE, *VETOES[1:], *REASONS.values())
+
+
+ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.UNRESOLVED)
+"""What an output without a derivative looks like along an input."""
+
+
+@dataclass
+class Judgement:
+    """Verdicts with the numbers they rest on, in user units.
+
+    Attributes:
+        verdict: AGREE, DISAGREE, INCONCLUSIVE or SKIPPED for every entry.
+        reason: an index into `SENTENCES`, 0 for none.
+        value, bar: the reference and its error bar; NaN and inf where there is none.
+        rounding: the rounding error that the claim itself is allowed.
+        retested: which entries were measured twice.
+        slopes: the slopes to the left and to the right, where the point is a kink or an edge.
+    """
+
+    verdict: NDArray[np.int8]
+    reason: NDArray[np.int8]
+    value: RealArray
+    bar: RealArray
+    rounding: RealArray
+    retested: Mask
+    slopes: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def tolerance(self) -> RealArray:
+        """The largest difference between claim and reference that is allowed."""
+        return self.bar + self.rounding
+
+    @property
+    def resolution(self) -> RealArray:
+        """An error at least this large could not have been called agree."""
+        return 2 * self.bar + self.rounding
+
+    def give_reason(self, where: Mask, rows: Rows, reason: str) -> None:
+        """Call the entries `where` of `rows` inconclusive."""
+        row, output = np.nonzero(where)
+        self.verdict[rows[row], output] = INCONCLUSIVE
+        self.reason[rows[row], output] = SENTENCES.index(reason)
+
+
+@dataclass
+class _Case:
+    """What is judged, normalised."""
+
+    witness: Witness
+    claimed: RealArray
+    unit: float
+    allowance: RealArray
+    informative: float
+    result: Judgement
+
+    def sharp(self, bar: RealArray, rounding: RealArray, c: RealArray) -> Mask:
+        """Tell where a bar is narrow enough that agreement means something."""
+        size = np.fmax(np.abs(c), self.witness.row_scale)
+        return np.asarray(2 * bar + rounding <= self.informative * size)
+
+    def screened(self, rows: Rows | slice, noise: RealArray | None) -> Screening:
+        """Screen some directions."""
+        return screen(self.witness, rows, self.claimed[rows], self.unit, self.allowance, noise)
+
+
+def judge(
+    witness: Witness, claimed: RealArray, precision: int, wanted: Mask | None = None, shift: RealArray | None = None
+) -> Judgement:
+    """Judge a claim entry by entry.
+
+    Args:
+        witness: the reference.
+        claimed: shape (d, m), user units, directions first.
+        precision: significand bits of the claim's arithmetic.
+        wanted: the entries to judge; all if None.
+        shift: how far the function's value as the claim's arithmetic computed it is from the reference's, shape (m,).
+    """
+    with np.errstate(all="ignore"):
+        units = witness.units
+        scaled = claimed / units
+        case = _first_screen(witness, scaled, precision, shift)
+        open_ = case.result.verdict != AGREE
+        if wanted is not None:
+            open_ &= wanted
+            case.result.verdict[~wanted] = SKIPPED
+        rows = np.flatnonzero(np.any(open_, axis=1))
+        if len(rows):
+            _second_screen(case, rows, open_[rows])
+        result = case.result
+        result.value *= units
+        result.bar *= units
+        result.rounding *= units
+        result.slopes = {k: (a * units[k], b * units[k]) for k, (a, b) in result.slopes.items()}
+        return result
+
+
+def _first_screen(
+    witness: Witness, scaled: RealArray, precision: int, shift: RealArray | None
+) -> _Case:
+    allowance = np.zeros(witness.sampler.m)
+    if precision < witness.grid.precision:
+        allowance = _lower_precision_allowance(witness, scaled, precision, shift)
+    informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
+    found = screen(witness, slice(None), scaled, 2.0**-precision, allowance)
+    witness.raise_scale(found.scale)
+    blank = np.zeros(scaled.shape, np.int8)
+    result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
+    case = _Case(witness, scaled, 2.0**-precision, allowance, informative, result)
+    result.verdict[~(found.passed & case.sharp(found.bar, found.rounding, scaled))] = INCONCLUSIVE
+    return case
+
+
+def _lower_precision_allowance(
+    witness: Witness, scaled: RealArray, precision: int, shift: RealArray | None
+) -> RealArray:
+    """Allow what rounding in the claim's arithmetic does: 32 units of the row's largest entry, and the forward error.
+
+    The forward error that was measured, beyond the rounding of the result itself, covers cancellation and saturation.
+    On sixteen float32 models the sum was needed to 28/32 at most.
+    """
+    _, _, fine = witness.grid.group(0)
+    samples = witness.sampler.take((fine,), np.arange(witness.directions.count))
+    slope = np.abs(samples.above[0] - samples.below[0]) / (samples.plus[0] + samples.minus[0])[:, None]
+    largest = np.fmin(_row_max(slope), _row_max(np.abs(scaled)))
+    allowance = 32 * 2.0**-precision * largest
+    if shift is not None:
+        size = witness.sampler.size
+        off = np.abs(shift) / size - 2 * 2.0**-precision * np.abs(witness.sampler.center) / size
+        allowance = allowance + 8 * np.where(np.isfinite(off), np.maximum(off, 0.0), 0.0)
+    return np.asarray(allowance)
+
+
+def _row_max(values: RealArray) -> RealArray:
+    return np.asarray(np.max(np.where(np.isfinite(values), values, 0.0), axis=0, initial=0.0))
+
+
+def _second_screen(case: _Case, rows: Rows, open_: Mask) -> None:
+    """Screen what is open again, with the noise measured, and investigate the rest."""
+    found = case.screened(rows, case.witness.noise())
+    passed = open_ & found.passed
+    case.witness.raise_scale(found.scale)
+    passed &= case.sharp(found.bar, found.rounding, case.claimed[rows])
+    row, output = np.nonzero(open_)
+    where = (rows[row], output)
+    case.result.value[where], case.result.bar[where] = found.value[row, output], found.bar[row, output]
+    case.result.rounding[where] = found.rounding[row, output]
+    case.result.verdict[where] = np.where(passed[row, output], AGREE, INCONCLUSIVE)
+    case.result.reason[where] = np.where(passed[row, output], 0, SENTENCES.index(POOR))
+    open_ &= ~passed
+    keep = np.any(open_, axis=1)
+    if np.any(keep):
+        _investigate(case, rows[keep], open_[keep], found.at(keep))
+
+
+def _investigate(case: _Case, rows: Rows, open_: Mask, found: Screening) -> None:
+    """Measure what is open; where very many entries are plainly wrong, the worst stand for the others."""
+    plain = open_ & found.smooth & (found.excess > 8)
+    first = open_ & ~_can_wait(plain, found.excess)
+    _measure_open(case, rows, first, found.rounding)
+    rest = open_ & ~first
+    if not np.any(rest):
+        return
+    if np.any((case.result.verdict[rows] == DISAGREE) & first):
+        row, output = np.nonzero(rest)
+        case.result.verdict[rows[row], output] = DISAGREE
+        case.result.reason[rows[row], output] = 0
+    else:
+        _measure_open(case, rows, rest, found.rounding)
+
+
+def _can_wait(plain: Mask, excess: RealArray) -> Mask:
+    """Choose plainly wrong entries that need no close look of their own."""
+    later = np.zeros(plain.shape, bool)
+    suspects = np.flatnonzero(np.any(plain, axis=1))
+    if len(suspects) > 2 * RETESTED:
+        worst = np.max(np.where(plain[suspects], excess[suspects], 0.0), axis=1)
+        later[suspects[np.argsort(-worst, kind="stable")][RETESTED:]] = True
+    now = plain & ~later
+    if np.count_nonzero(now) > CLOSELY:
+        least = -np.partition(-excess[now], CLOSELY)[CLOSELY]
+        later |= now & ~(excess > least)
+    return plain & later
+
+
+def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> None:
+    """Climb the ladder for the open entries of `rows`, then confirm those that disagree."""
+    keep = np.any(open_, axis=1)
+    if not np.any(keep):
+        return
+    rows, open_, rounding = rows[keep], open_[keep], np.nan_to_num(rounding[keep], posinf=0.0)
+    result, c = case.result, case.claimed[rows]
+    estimate = case.witness.measure(rows, open_)
+    row, output = np.nonzero(open_)
+    where = (rows[row], output)
+    result.value[where], result.bar[where] = estimate.value[row, output], estimate.bar[row, output]
+    result.rounding[where] = rounding[row, output]
+    _note_slopes(result, rows, estimate, open_)
+    measured = open_ & (estimate.status <= Status.FLAT)
+    inside = np.abs(c - estimate.value) <= estimate.bar + rounding
+    sharp = case.sharp(estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & (c == 0))
+    row, output = np.nonzero(measured & inside & sharp)
+    result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
+    result.give_reason(measured & inside & ~sharp, rows, POOR)
+    for status, reason in REASONS.items():
+        result.give_reason(open_ & (estimate.status == status), rows, reason)
+    within = _within_kink(c, estimate, rounding)
+    kink, edge = estimate.status == Status.KINK, estimate.status == Status.EDGE
+    result.give_reason(open_ & kink & within, rows, INSIDE_KINK)
+    result.give_reason(open_ & kink & ~np.isfinite(c), rows, NAN_AT_KINK)
+    result.give_reason(open_ & edge & ~np.isfinite(c), rows, NAN_AT_EDGE)
+    suspects = measured & ~inside
+    suspects |= open_ & (estimate.status == Status.SATURATED) & ~inside
+    suspects |= open_ & kink & ~within & np.isfinite(c)
+    rough = np.any(open_ & np.isin(estimate.status, ROUGH), axis=0)
+    result.give_reason(suspects & ~np.isfinite(c) & rough, rows, NAN_BESIDE)
+    suspects &= np.isfinite(c) | ~rough
+    if np.any(suspects):
+        _confirm(case, rows, estimate, rounding, suspects)
+
+
+def _note_slopes(result: Judgement, rows: Rows, estimate: Estimate, open_: Mask) -> None:
+    sided = open_ & ((estimate.status == Status.KINK) | (estimate.status == Status.EDGE))
+    for row, output in np.argwhere(sided)[:10_000]:
+        left, right = float(estimate.left[row, output]), float(estimate.right[row, output])
+        result.slopes[int(rows[row]), int(output)] = (left, right)
+
+
+def _within_kink(c: RealArray, estimate: Estimate, rounding: RealArray) -> Mask:
+    low, high = np.fmin(estimate.left, estimate.right), np.fmax(estimate.left, estimate.right)
+    widest = np.fmax(estimate.left_bar, estimate.right_bar) + rounding
+    return np.asarray((c >= low - widest) & (c <= high + widest))
+
+
+def _confirm(case: _Case, rows: Rows, estimate: Estimate, rounding: RealArray, suspects: Mask) -> None:
+    """Measure the worst suspected directions again at fresh points; the worst stand for the others."""
+    gap = np.abs(case.claimed[rows] - estimate.value) / np.maximum(estimate.bar + rounding, np.finfo(np.float64).tiny)
+    gap = np.where(suspects, np.nan_to_num(gap, nan=np.inf), 0.0)
+    order = np.argsort(-np.max(gap, axis=1), kind="stable")
+    order = order[np.any(suspects[order], axis=1)]
+    first, later = np.sort(order[:RETESTED]), order[RETESTED:]
+    fresh = case.witness.fresh(rows[first])
+    back = case.witness.units[rows[first]] / fresh.units  # from this witness' units to the fresh one's
+    c, off, mask = case.claimed[rows[first]], rounding[first], suspects[first]
+    second, veto = confirm(fresh, c * back, estimate.at(first).scaled(back), off * back, mask)
+    second = second.scaled(1 / back)
+    _record_second(case, rows[first], mask, veto, second, off)
+    confirmed = mask & (veto == 0)
+    if np.any(confirmed):
+        _require_additivity(case, rows[first], confirmed)
+    if len(later):
+        stands = np.any(case.result.verdict[rows[first]][mask] == DISAGREE)
+        rest = np.zeros(suspects.shape, bool)
+        rest[later] = suspects[later]
+        row, output = np.nonzero(rest & (gap > 8) & stands)
+        case.result.verdict[rows[row], output], case.result.reason[rows[row], output] = DISAGREE, 0
+        case.result.give_reason(rest & ~((gap > 8) & stands), rows, VETOES[1])
+
+
+def _record_second(
+    case: _Case, rows: Rows, suspects: Mask, veto: NDArray[np.int8], second: Estimate, rounding: RealArray
+) -> None:
+    result, c = case.result, case.claimed[rows]
+    row, output = np.nonzero(suspects)
+    where, codes = (rows[row], output), veto[row, output]
+    result.retested[where] = True
+    result.verdict[where] = np.where(codes == 0, DISAGREE, INCONCLUSIVE)
+    result.reason[where] = np.where(codes == 0, 0, SENTENCES.index(VETOES[1]) + codes - 1)
+    inside = (second.status <= Status.FLAT) & (np.abs(c - second.value) <= second.bar + rounding)
+    row, output = np.nonzero(suspects & inside & case.sharp(second.bar, rounding, c))
+    where = (rows[row], output)  # what the fresh points hold in a sharp bar agrees after all
+    result.verdict[where], result.reason[where] = AGREE, 0
+    result.value[where], result.bar[where] = second.value[row, output], second.bar[row, output]
+
+
+def _require_additivity(case: _Case, rows: Rows, confirmed: Mask) -> None:
+    """Call nothing wrong where the function has no derivative although it has slopes along the inputs."""
+    result = case.result
+    suspected = np.flatnonzero(np.any(confirmed, axis=0))
+    outputs = suspected[:ADDED]
+    known = result.verdict[:, outputs] == AGREE
+    known[rows] |= confirmed[:, outputs]
+    adding = adds_up(case.witness, outputs, known, result.value[:, outputs], result.bar[:, outputs])
+    for output in outputs[~adding] if np.any(adding) else suspected:
+        where = np.zeros(confirmed.shape, bool)
+        where[:, output] = confirmed[:, output]
+        result.give_reason(where, rows, NO_DERIVATIVE)

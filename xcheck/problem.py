@@ -1,0 +1,325 @@
+"""A function at a point on a backend, as a map R^n -> R^m.
+
+`Problem` owns every evaluation: it counts them, pins the random generators before each, maps many points through one
+call where the backend can, and turns what the function returns into vectors whose places have names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.call import Call
+from xcheck.protocol import Backend, Native, RealArray, SupportsBatch
+from xcheck.pytree import Structure, flatten, leaf_names
+from xcheck.space import Space, is_differentiable
+
+CHUNK = 2**22
+"""Numbers in one batched call: inputs and outputs of all its points together."""
+
+
+class OutputChanged(ValueError):
+    """The function returned something of another structure or shape than at the point."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the function returned at the point: its structure and which leaves have derivatives."""
+
+    structure: Structure
+    leaves: int
+    varying: tuple[int, ...]
+    unchecked: tuple[str, ...]
+
+
+@dataclass
+class Problem:
+    """A function R^n -> R^m at a point, with its derivative products.
+
+    Attributes:
+        call: the user's function and inputs.
+        inputs: the named space R^n.
+        outputs: the named space R^m.
+        x: the point, shape (n,).
+        y: the value there, shape (m,).
+        evaluations: how often the function has been evaluated, a batch of k counting as k.
+        failures: exceptions that the function raised at perturbed points.
+        mutated: names of the inputs that the function changed in place.
+    """
+
+    call: Call
+    rewind: Callable[[], bool]
+    inputs: Space
+    outputs: Space
+    x: RealArray
+    y: RealArray
+    output: Output
+    native_value: Any
+    evaluations: int = 1
+    random: bool = False
+    batched: bool = True
+    failures: list[str] = field(default_factory=list)
+    mutated: tuple[str, ...] = ()
+
+    @classmethod
+    def at(cls, call: Call, rewind: Callable[[], bool], space: Space | None = None) -> Problem:
+        """Evaluate `call` at its inputs, or at the same numbers in the dtypes of `space`.
+
+        Raises:
+            TypeError: the function returned something that has no derivative at all.
+        """
+        arrays = [leaf.array for leaf in call.varying if leaf.array is not None]
+        inputs = Space.of([leaf.name for leaf in call.varying], arrays)
+        x = inputs.pack(arrays)
+        inputs = space or inputs
+        natives = _natives(call, inputs, x)
+        rewind()
+        try:
+            tree = _evaluate(call.backend, call, natives)
+        except Exception as error:
+            error.add_note(f"xcheck: raised by {call.title} at the point that was given, {_point(call, inputs, x)}.")
+            raise
+        used = rewind()
+        output, values, names = _read_output(call, tree)
+        outputs = Space.of(names, values)
+        mutated = _changed(call.backend, natives, inputs, x)
+        y = outputs.pack(values) if values else np.zeros(0)
+        return cls(call, rewind, inputs, outputs, x, y, output, tree, random=used, mutated=mutated)
+
+    @property
+    def backend(self) -> Backend:
+        """The framework of the arrays."""
+        return self.call.backend
+
+    @property
+    def n(self) -> int:
+        """The number of inputs, as real numbers."""
+        return self.inputs.size
+
+    @property
+    def m(self) -> int:
+        """The number of outputs, as real numbers."""
+        return self.outputs.size
+
+    @property
+    def precision(self) -> int:
+        """Significand bits of the coarsest dtype among inputs and outputs."""
+        return min(self.inputs.precision, self.outputs.precision)
+
+    def in_float64(self) -> Problem | None:
+        """Return the same problem evaluated in float64, or None where the function does not allow it.
+
+        It does not when it raises on float64 inputs, returns a lower precision all the same, or gives another value
+        than rounding explains.
+        """
+        if self.precision == 53:
+            return None
+        try:
+            shadow = Problem.at(self.call, self.rewind, self.inputs.in_float64())
+        except Exception:
+            return None
+        self.evaluations += 1
+        if shadow.precision < 53 or shadow.y.shape != self.y.shape:
+            return None
+        scale = np.max(np.abs(self.y), initial=0.0, where=np.isfinite(self.y))
+        apart = np.abs(shadow.y - self.y)
+        apart = apart[np.isfinite(apart)]
+        same = np.all(apart <= 2.0 ** (-self.precision / 2) * max(scale, np.finfo(np.float64).tiny))
+        return shadow if same and np.array_equal(np.isnan(shadow.y), np.isnan(self.y)) else None
+
+    def beside(self, ulps: float) -> Problem:
+        """Return the same problem at a point a few ulps away in every input, evaluating nothing."""
+        step = np.spacing(np.abs(self.x)) * 2.0 ** (53 - self.inputs.precision)
+        return replace(self, x=np.where(self.x == 0, 0.0, self.x + ulps * step))
+
+    # Values
+
+    def values(self, points: RealArray) -> RealArray:
+        """Evaluate at points `(k, n)`; returns `(k, m)`, NaN in a row whose evaluation raised.
+
+        One batched call where the backend and the function allow it, else point by point.
+        """
+        self.evaluations += len(points)
+        if self.batched and not self.random and isinstance(self.backend, SupportsBatch):
+            if len(points) >= getattr(self.backend, "batch_from", 2):
+                result = self._values_batched(points)
+                if result is not None:
+                    return result
+        return self._values_one_by_one(points)
+
+    def _values_batched(self, points: RealArray) -> RealArray | None:
+        assert isinstance(self.backend, SupportsBatch)
+        step = max(1, CHUNK // max(1, self.n + self.m))
+        try:
+            mapped = self.backend.batch(self.flat)
+            parts = []
+            for start in range(0, len(points), step):
+                xs = self.to_native(points[start : start + step])
+                parts.append(self.from_native(self.backend.value(mapped, xs), lead=1))
+        except Exception:
+            self.batched = False  # control flow on values, an operator without a batching rule: no reason to fail
+            return None
+        result = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if not self._agrees_with_one_by_one(points, result):
+            self.batched = False
+            return None
+        return result
+
+    def _agrees_with_one_by_one(self, points: RealArray, result: RealArray) -> bool:
+        single = self._values_one_by_one(points[-1:])
+        scale = max(np.max(np.abs(single), initial=0.0, where=np.isfinite(single)), np.finfo(np.float64).tiny)
+        close = np.abs(result[-1:] - single) <= 2.0 ** (10 - self.precision) * scale
+        return bool(np.all(close | (result[-1:] == single) | (np.isnan(result[-1:]) & np.isnan(single))))
+
+    def _values_one_by_one(self, points: RealArray) -> RealArray:
+        result = np.full((len(points), self.m), np.nan)
+        for row, point in zip(result, points, strict=True):
+            self.pin()
+            try:
+                row[:] = self.from_native(self.backend.value(self.flat, self.to_native(point)))
+            except OutputChanged:
+                raise
+            except Exception as error:
+                self._record(error, point)
+        return result
+
+    def flat(self, xs: Sequence[Native]) -> list[Native]:
+        """Call the function on flat native inputs; returns the flat native outputs that have derivatives."""
+        leaves, structure = flatten(self.call(xs))
+        if len(leaves) != self.output.leaves:
+            raise OutputChanged(
+                f"{self.call.title} returned {self.output.leaves} arrays at the point and {len(leaves)} beside it "
+                f"({structure.spec}); a derivative needs the same structure everywhere."
+            )
+        return [_own(self.backend, leaves[i]) for i in self.output.varying]
+
+    def _record(self, error: Exception, point: RealArray) -> None:
+        if len(self.failures) < 3:
+            moved = np.flatnonzero(point != self.x)
+            where = f"{self.inputs.entry(moved[0])} = {point[moved[0]]:.17g}" if moved.size else "the point itself"
+            self.failures.append(f"raised {type(error).__name__} at {where}: {error}")
+
+    def as_array(self, leaf: Any) -> NDArray[Any]:
+        """Read one returned leaf, native or plain, as a NumPy array."""
+        return _as_array(self.backend, leaf)
+
+    # Conversions that derivative products need
+
+    def pin(self) -> None:
+        """Put the random generators back to the seed, as before every evaluation."""
+        self.random = self.rewind() or self.random
+
+    def to_native(self, points: RealArray) -> list[Native]:
+        """Turn real vectors `(*lead, n)` into native inputs on the inputs' devices."""
+        arrays = self.inputs.unpack(points)
+        return [self.backend.from_numpy(a, like=x.value) for a, x in zip(arrays, self.call.varying, strict=True)]
+
+    def from_native(self, ys: Sequence[Native], lead: int = 0) -> RealArray:
+        """Turn native outputs with `lead` leading axes into real vectors `(*lead, m)`.
+
+        Raises:
+            OutputChanged: an output has another shape than at the point.
+        """
+        arrays = [_as_array(self.backend, y) for y in ys]
+        for array, block in zip(arrays, self.outputs.blocks, strict=True):
+            if array.shape[lead:] != block.shape:
+                raise OutputChanged(
+                    f"{self.call.title} returned {block.name} of shape {block.shape} at the point and "
+                    f"{array.shape[lead:]} beside it; a derivative needs the same shape everywhere."
+                )
+        return self.outputs.pack(arrays)
+
+
+PLAIN = (bool, int, float, complex, list, np.ndarray, np.generic)
+"""Output leaves that NumPy reads by itself."""
+
+
+def run_native(problem: Problem, g: Callable[[tuple[Any, ...]], Any]) -> Any:
+    """Call `g` with the positional inputs, fresh copies, under the settings that the backend's functions run in."""
+    problem.pin()
+    return _evaluate(problem.call.backend, lambda xs: g(problem.call.positional(xs)), problem.to_native(problem.x))
+
+
+def _evaluate(backend: Backend, g: Callable[[Sequence[Native]], Any], natives: Sequence[Native]) -> Any:
+    caught: list[Any] = []
+
+    def run(xs: Sequence[Native]) -> list[Native]:
+        caught.append(g(xs))
+        return []
+
+    backend.value(run, natives)
+    return caught[0]
+
+
+def _own(backend: Backend, leaf: Any) -> Native:
+    return backend.from_numpy(np.asarray(leaf)) if isinstance(leaf, PLAIN) and not backend.owns(leaf) else leaf
+
+
+def _natives(call: Call, inputs: Space, x: RealArray) -> list[Native]:
+    arrays = inputs.unpack(x)
+    return [call.backend.from_numpy(a, like=leaf.value) for a, leaf in zip(arrays, call.varying, strict=True)]
+
+
+def _changed(backend: Backend, natives: Sequence[Native], inputs: Space, x: RealArray) -> tuple[str, ...]:
+    after = [backend.to_numpy(a) for a in natives]
+    return tuple(
+        block.name
+        for block, a, b in zip(inputs.blocks, after, inputs.unpack(x), strict=True)
+        if a.shape != b.shape or a.tobytes() != b.tobytes()
+    )
+
+
+def _as_array(backend: Backend, leaf: Any) -> NDArray[Any]:
+    return np.asarray(leaf) if isinstance(leaf, PLAIN) else np.asarray(backend.to_numpy(leaf))
+
+
+def _read_output(call: Call, tree: Any) -> tuple[Output, list[NDArray[Any]], list[str]]:
+    leaves, structure = flatten(tree)
+    names = leaf_names(tree, "out")
+    if not leaves:
+        raise TypeError(
+            f"{call.title} returned {tree!r}, which has no arrays in it; it must return an array, a number, or a "
+            "pytree of them. Is a return statement missing?"
+        )
+    arrays = [_output_array(call, leaf, name) for leaf, name in zip(leaves, names, strict=True)]
+    varying = tuple(i for i, array in enumerate(arrays) if is_differentiable(array.dtype))
+    unchecked = tuple(
+        f"{name}: an output of dtype {array.dtype}, which has no derivative"
+        for name, array in zip(names, arrays, strict=True)
+        if not is_differentiable(array.dtype)
+    )
+    if not varying:
+        raise TypeError(f"{call.title} returned nothing that can be differentiated: {'; '.join(unchecked)}.")
+    output = Output(structure, len(leaves), varying, unchecked)
+    return output, [arrays[i] for i in varying], [names[i] for i in varying]
+
+
+def _output_array(call: Call, leaf: Any, name: str) -> NDArray[Any]:
+    if isinstance(leaf, (str, bytes)):
+        raise TypeError(f"{call.title} returned the {type(leaf).__name__} {leaf!r} as {name}; it must return numbers.")
+    try:
+        array = _as_array(call.backend, leaf)
+    except Exception as error:
+        kind = "a ragged list" if isinstance(leaf, list) else f"a {type(leaf).__name__}"
+        raise TypeError(
+            f"{call.title} returned {kind} as {name}, which is no array of {call.backend.name} ({error}). Return an "
+            "array, or a tuple or dict of arrays."
+        ) from error
+    if array.dtype == object:
+        raise TypeError(
+            f"{call.title} returned {name} as an array of Python objects (dtype=object); return a numeric array. "
+            "Ragged lists and mixed types end up like this."
+        )
+    return array
+
+
+def _point(call: Call, inputs: Space, x: RealArray) -> str:
+    parts = []
+    for block, array in zip(inputs.blocks, inputs.unpack(x), strict=True):
+        shown = np.array2string(array, threshold=6, precision=6, separator=", ") if array.size <= 6 else "..."
+        parts.append(f"{block.name} = {shown} (shape {array.shape}, {array.dtype})")
+    return "; ".join(parts)

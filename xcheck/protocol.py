@@ -1,0 +1,115 @@
+"""What xcheck asks of a framework.
+
+A backend is any object with the attributes of `Backend`. There is no base class and nothing to register with:
+an adapter need not import xcheck. Every further capability is the presence of a method, one `Supports*` protocol
+each. Arrays are the framework's own ("native"); NumPy arrays appear only where the signatures say so. Functions
+take and return flat sequences of native arrays: pytrees are flattened before they get here.
+
+Complex arrays are vectors over the reals. A cotangent `g` of a complex output pairs with a tangent `t` through the
+real inner product `Re(conj(g) * t)`, on both sides of `vjp`: for a real loss the gradient is
+`dL/dRe(x) + 1j * dL/dIm(x)`. Adapters translate their framework's own convention to this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Native: TypeAlias = Any
+"""An array of the backend's framework."""
+
+Function: TypeAlias = Callable[[Sequence[Native]], Sequence[Native]]
+"""A function from a flat sequence of native arrays to a flat sequence of native arrays."""
+
+Pullback: TypeAlias = Callable[[Sequence[Native]], Sequence[Native | None]]
+"""A linear map from output cotangents to input cotangents; None marks an input the framework calls unconnected."""
+
+RealArray: TypeAlias = NDArray[np.float64]
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """The four things that every backend can do."""
+
+    @property
+    def name(self) -> str:
+        """The name that users write, such as "torch"."""
+
+    def owns(self, leaf: object, /) -> bool:
+        """Tell whether `leaf` is an array of this framework, without importing anything.
+
+        A framework that is not in `sys.modules` owns nothing.
+        """
+
+    def from_numpy(self, array: NDArray[Any], /, like: Native | None = None) -> Native:
+        """Copy `array` into a native array of the same dtype, on the device of `like` if it is given."""
+
+    def to_numpy(self, array: Native, /) -> NDArray[Any]:
+        """Copy a native array (or tracer-free scalar) into NumPy memory, same dtype; wait for the device."""
+
+    def value(self, f: Function, xs: Sequence[Native], /) -> Sequence[Native]:
+        """Evaluate `f(xs)` under the settings that the framework needs, recording no derivatives."""
+
+
+@runtime_checkable
+class SupportsVJP(Protocol):
+    """Reverse mode."""
+
+    def vjp(self, f: Function, xs: Sequence[Native], /) -> tuple[Sequence[Native], Pullback]:
+        """Evaluate `f(xs)` and return it with its pullback, which may be called many times.
+
+        Raises:
+            NotImplementedError: the framework has no reverse rule for something in `f`.
+        """
+
+
+@runtime_checkable
+class SupportsJVP(Protocol):
+    """Forward mode."""
+
+    def jvp(
+        self, f: Function, xs: Sequence[Native], tangents: Sequence[Native], /
+    ) -> tuple[Sequence[Native], Sequence[Native | None]]:
+        """Evaluate `f(xs)` and push `tangents` forward; None marks an output the framework calls unconnected.
+
+        Raises:
+            NotImplementedError: the framework has no forward rule for something in `f`.
+        """
+
+
+@runtime_checkable
+class SupportsBatch(Protocol):
+    """Many points in one call."""
+
+    def batch(self, f: Function, /) -> Function:
+        """Return `f` mapped over a new leading axis of every input and output.
+
+        The result may raise for functions that the framework cannot map; callers then evaluate point by point.
+        """
+
+
+@runtime_checkable
+class SupportsRandomState(Protocol):
+    """Random functions made repeatable."""
+
+    def random_state(self, seed: int, /) -> AbstractContextManager[Callable[[], bool]]:
+        """Pin the framework's global generators inside the context and restore them on leaving it.
+
+        The context yields `rewind()`, which puts the generators back to the pinned state and tells whether
+        anything had drawn from them since the last call. A framework that is not imported is left alone.
+        """
+
+
+@runtime_checkable
+class SupportsModules(Protocol):
+    """Callables that carry parameters, such as `torch.nn.Module`."""
+
+    def bind(self, f: object, /) -> tuple[Callable[..., Any], dict[str, Native]] | None:
+        """Split a module into `function(parameters, *args, **kwargs)` and its named trainable parameters.
+
+        Calling the function must leave the module as it was. Returns None if `f` is no module of this framework.
+        """

@@ -1,0 +1,162 @@
+"""Nothing is called wrong before fresh points at other steps have excluded it too, in every reading of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.protocol import RealArray
+from xcheck.reference.estimate import Estimate
+from xcheck.reference.grid import Coordinates, Probes, Rows
+from xcheck.reference.noise import ladder_noise
+from xcheck.reference.status import Status
+from xcheck.reference.windows import Ladder, Mask, Windows, central_sequence, central_windows
+from xcheck.reference.witness import Witness
+
+NOISY_FACTOR = 8.0
+"""How many bars away a claim must be where the values are noisy: small structure can hide in real noise."""
+
+NO_DERIVATIVE = "no derivative exists here: the slopes along the inputs do not add up to the slope along their sum"
+
+VETOES = (
+    "",
+    "a second measurement at fresh points allows the claim",
+    "a second measurement at fresh points gives another slope",
+    "read as noise, the differences allow the claim",
+    "some step sizes support the claim and others do not",
+    "the difference is small and only one range of step sizes shows it",
+    "the difference is small enough to come from rounding inside the function",
+    "the function has structure finer than its floating-point inputs",
+)
+"""Why a suspected entry is not called wrong, by code; 0 is no veto."""
+
+
+def confirm(
+    fresh: Witness, claimed: RealArray, first: Estimate, rounding: RealArray, wanted: Mask
+) -> tuple[Estimate, NDArray[np.int8]]:
+    """Measure suspected entries again and look for any reading that allows the claim.
+
+    Args:
+        fresh: a witness with another seed on the suspected directions.
+        claimed, rounding: the claim and its own rounding, shape (d, m), normalised by `fresh`.
+        first: what was measured first, normalised by `fresh`.
+        wanted: the suspected entries.
+
+    Returns:
+        The second estimate and, for each entry, an index into `VETOES`.
+    """
+    second = fresh.measure(np.arange(len(wanted)), wanted, groups=(-1, 0, 1), rounds=2)
+    veto = np.zeros(wanted.shape, np.int8)
+    for row in np.flatnonzero(np.any(wanted, axis=1)):
+        keep = wanted[row : row + 1]
+        rows = np.array([row], dtype=np.intp)
+        levels = fresh.levels_known(int(row))
+        ladder, floor = fresh.ladder(levels, rows, keep)
+        where = (row, keep[0])
+        veto[where] = _vetoes(
+            fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where)
+        )
+    return second, veto
+
+
+def adds_up(witness: Witness, outputs: Rows, known: Mask, value: RealArray, bar: RealArray) -> Mask:
+    """Tell for which outputs the slopes along inputs add up to the slope along a random combination of the inputs.
+
+    A function may have a slope along every input and yet no derivative: sorted eigenvalues where two coincide, the
+    square root of |x y| at the origin.
+
+    Args:
+        witness: measured the slopes.
+        outputs: k of its outputs.
+        known: which directions have a trusted slope for these outputs, shape (d, k).
+        value, bar: the slopes, shape (d, k), normalised.
+    """
+    if not isinstance(witness.directions, Coordinates):
+        return np.ones(len(outputs), bool)
+    directions, problem = witness.directions, witness.problem
+    shrink = 2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(directions.count))))
+    rng = np.random.default_rng((witness.grid.seed, 6))
+    signs = rng.choice([-1.0, 1.0], known.shape) * (1 + rng.integers(0, 64, known.shape) / 64) * shrink
+    steps = np.where(known, signs * directions.scale[:, None], 0.0)
+    vectors = np.zeros((len(outputs), problem.n))
+    vectors[:, directions.index] = steps.T
+    along = Witness(problem, Probes(problem, vectors), witness.grid.seed + 2, witness.project, witness.entries)
+    wanted = np.zeros((len(outputs), along.sampler.m), bool)
+    wanted[np.arange(len(outputs)), outputs] = True
+    found = along.measure(np.arange(len(outputs)), wanted).scaled(along.units).at((np.arange(len(outputs)), outputs))
+    size = witness.sampler.size[outputs]
+    share = np.where(known, signs, 0.0) * size
+    expected = np.sum(np.where(known, value, 0.0) * share, axis=0)
+    slack = 2 * np.sum(np.where(known, bar, 0.0) * np.abs(share), axis=0) + found.bar
+    apart = (found.status <= Status.FLAT) & (np.abs(found.value - expected) > slack)
+    without = np.isin(found.status, (Status.KINK, Status.JUMP, Status.EDGE, Status.UNRESOLVED))
+    return np.asarray(~(apart | without))
+
+
+def _vetoes(
+    fresh: Witness, ladder: Ladder, floor: RealArray, c: RealArray, rounding: RealArray, first: Estimate, second: Estimate
+) -> NDArray[np.int8]:
+    unit, p = fresh.grid.unit, fresh.grid.precision
+    value, bar = second.value, second.bar
+    gap = np.abs(c - value)
+    rules = fresh.rules(floor)
+    windows = central_windows(ladder, rules.z, rules.unit)
+    factor = np.where(second.noisy | (second.status == Status.NOISY), NOISY_FACTOR, 1.0)
+    allowed = ~(gap > factor * bar + rounding)
+    both = np.isfinite(first.bar) & (np.abs(first.value - value) > first.bar + bar)
+    small = gap <= 2.0 ** (-p / 3) * np.abs(value)
+    inner = 8 * unit * np.maximum(1.0, ladder.center)
+    checks = [
+        allowed,
+        both,
+        _noise_reading_allows(ladder, rules.z, unit, c, rounding),
+        _some_scale_allows(ladder, windows, c, value, gap),
+        small & ~_two_ranges_exclude(ladder, windows, c, rounding, fresh),
+        (gap <= inner) & (gap <= 0.01 * np.abs(c)),
+        _finer_than_floats(ladder, floor, gap, unit, p),
+    ]
+    claimless = ~np.isfinite(c)  # NaN where the function has a slope needs no second reading
+    kink = (first.status == Status.KINK) & (second.status == Status.KINK)
+    result = np.select(checks, np.arange(1, len(checks) + 1), 0).astype(np.int8)
+    result[claimless & (second.status <= Status.FLAT)] = 0
+    low, high = np.fmin(second.left, second.right), np.fmax(second.left, second.right)
+    widest = np.fmax(second.left_bar, second.right_bar) + rounding
+    result[kink] = np.where((c < low - widest) | (c > high + widest), 0, 1)[kink]
+    return result
+
+
+def _noise_reading_allows(ladder: Ladder, z: float, unit: float, c: RealArray, rounding: RealArray) -> Mask:
+    sigma = ladder_noise(ladder.central, ladder.even, ladder.h, ladder.flat)
+    matters = sigma > 2 * np.min(ladder.sigma, axis=0)
+    if not np.any(matters):
+        return matters
+    windows = central_windows(ladder.with_noise(sigma), z, unit)
+    inside = np.any(windows.accepted & (np.abs(windows.estimate - c) <= windows.bar + rounding), axis=0)
+    excluded = np.any(windows.accepted & ~(np.abs(windows.estimate - c) <= windows.bar + rounding), axis=0)
+    return matters & inside & ~excluded
+
+
+def _some_scale_allows(ladder: Ladder, windows: Windows, c: RealArray, value: RealArray, gap: RealArray) -> Mask:
+    holds_claim = np.abs(windows.estimate - c) <= windows.bar
+    holds_value = np.abs(windows.estimate - value) <= windows.bar
+    contrary = np.any(windows.accepted & (windows.bar < gap / 2) & holds_claim & ~holds_value, axis=0)
+    sequence, _, noise = central_sequence(ladder)
+    near = (np.abs(sequence - c) <= 0.3 * gap) & (noise <= 0.3 * gap) & (ladder.h <= 0.25)
+    return np.asarray(contrary | np.any(near[1:] & near[:-1], axis=0))
+
+
+def _two_ranges_exclude(ladder: Ladder, windows: Windows, c: RealArray, rounding: RealArray, fresh: Witness) -> Mask:
+    excludes = windows.accepted & (np.abs(windows.estimate - c) > windows.bar + rounding)
+    coarse = fresh.grid.group(0)[0]
+    apart = 3 if fresh.grid.precision == 53 else 2
+    result = np.zeros(excludes.shape[1], bool)
+    for w in range(len(excludes)):
+        if ladder.levels[w + 2] <= coarse:
+            result |= excludes[w] & np.any(excludes[w + apart :], axis=0)
+    return result
+
+
+def _finer_than_floats(ladder: Ladder, floor: RealArray, gap: RealArray, unit: float, p: int) -> Mask:
+    sigma, least = np.min(ladder.sigma, axis=0), np.min(floor, axis=0)
+    width = 2 * 7 * 255 * unit if p == 53 else 10 * unit
+    return np.asarray((sigma > 2.0 ** (p / 5) * least) & (gap * width > sigma / 8))

@@ -1,0 +1,187 @@
+"""From a ladder of difference quotients to a derivative, its error bar and its status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.protocol import RealArray
+from xcheck.reference.noise import ladder_noise
+from xcheck.reference.status import Status
+from xcheck.reference.windows import (
+    Ladder,
+    Mask,
+    Rules,
+    central_sequence,
+    central_windows,
+    one_sided_sequence,
+    select,
+    three_levels,
+)
+
+
+@dataclass
+class Estimate:
+    """Measured derivatives with their error bars; all arrays have one shape.
+
+    Attributes:
+        value, bar: the derivative and its error bar; NaN and inf where there is none.
+        noise: the noise part of the bar.
+        status: a `Status` for every entry.
+        left, right: one-sided derivatives where the status is KINK or EDGE.
+        left_bar, right_bar: their error bars.
+        noisy: whether the values carry noise well above rounding.
+    """
+
+    value: RealArray
+    bar: RealArray
+    noise: RealArray
+    status: NDArray[np.int8]
+    left: RealArray
+    right: RealArray
+    left_bar: RealArray
+    right_bar: RealArray
+    noisy: Mask
+
+    @classmethod
+    def unknown(cls, shape: tuple[int, ...]) -> Estimate:
+        """Return an estimate that knows nothing."""
+        nan, inf = np.full(shape, np.nan), np.full(shape, np.inf)
+        status = np.full(shape, Status.UNRESOLVED, np.int8)
+        return cls(
+            nan.copy(), inf.copy(), inf.copy(), status, nan.copy(), nan.copy(), inf.copy(), inf.copy(), np.zeros(shape, bool)
+        )
+
+    def put(self, where: object, other: Estimate) -> None:
+        """Overwrite entries with those of `other`."""
+        for field in fields(self):
+            getattr(self, field.name)[where] = getattr(other, field.name)
+
+    def at(self, where: object) -> Estimate:
+        """Select entries."""
+        return Estimate(*(getattr(self, field.name)[where] for field in fields(self)))
+
+    def scaled(self, factor: RealArray) -> Estimate:
+        """Multiply every derivative and bar."""
+        keep = ("status", "noisy")
+        return Estimate(
+            *(getattr(self, f.name) if f.name in keep else getattr(self, f.name) * factor for f in fields(self))
+        )
+
+
+def estimate(ladder: Ladder, rules: Rules) -> Estimate:
+    """Estimate every pair of a ladder from its smooth two-sided windows alone."""
+    windows = central_windows(ladder, rules.z, rules.unit)
+    sequence, tau, noise = central_sequence(ladder)
+    value, bar, chosen = select(windows, ladder, sequence, tau, noise, rules)
+    pairs = np.arange(len(value))
+    result = Estimate.unknown(value.shape)
+    result.value, result.bar = value, bar
+    result.noise = np.where(chosen >= 0, windows.noise[chosen, pairs], np.inf)
+    result.status = np.where(chosen >= 0, Status.OK, Status.UNRESOLVED).astype(np.int8)
+    result.noisy = np.any(ladder.sigma > 64 * rules.floor, axis=0)
+    return result
+
+
+def explain(ladder: Ladder, rules: Rules, result: Estimate) -> None:
+    """Say of pairs without a window what they are: flat, noisy, a jump, a kink, the edge of the domain."""
+    _mark_flat(ladder, rules, result)
+    jump = _jumps(ladder, rules) & (result.status == Status.UNRESOLVED)
+    result.status[jump] = Status.JUMP
+    _read_noise(ladder, rules, result)
+    _read_sides(ladder, rules, result)
+
+
+def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> None:
+    """Tell a constant from a saturated function: both are flat near the point.
+
+    Flat up to a quarter of the scale, or up to a step as large as a staircase's, is a zero slope. Flat near the point
+    with changes of a few ulps farther away is a slope that the values' rounding hides.
+    """
+    open_ = (result.status == Status.UNRESOLVED) | (result.value == 0)
+    flat = np.logical_and.accumulate(ladder.flat[::-1], axis=0)[::-1]  # from the finest level upwards
+    steps = np.sum(flat, axis=0)
+    reached = len(ladder.h) - steps  # index of the coarsest level that is flat
+    pairs = np.arange(len(steps))
+    reach = ladder.h[np.minimum(reached, len(ladder.h) - 1), pairs]
+    change = np.fmax(np.abs(ladder.above), np.abs(ladder.below))[np.maximum(reached - 1, 0), pairs]
+    quantum = rules.unit * np.maximum(ladder.center, np.finfo(np.float64).tiny)
+    whole = (steps > 0) & ((reached == 0) | (reach > 0.1))
+    staircase = (steps >= 3) & (change > 2.0**20 * quantum)
+    far_enough = (np.max(ladder.h, axis=0) > 0.1) | staircase
+    zero = open_ & (whole | staircase) & far_enough
+    hidden = open_ & (steps >= 3) & ~zero
+    bar = rules.z * quantum / reach
+    for where, status in ((zero, Status.FLAT), (hidden, Status.SATURATED)):
+        result.value[where] = 0.0
+        result.bar[where] = result.noise[where] = (bar + np.where(hidden, 2 * change / reach, 0.0))[where]
+        result.status[where] = status
+
+
+def _jumps(ladder: Ladder, rules: Rules) -> Mask:
+    """On one side at least, the change over the finest levels is one constant."""
+    result = np.zeros(ladder.plus.shape[1], bool)
+    for change in (ladder.above[-4:], ladder.below[-4:]):
+        if len(change) >= 3:
+            size = np.min(np.abs(change), axis=0)
+            constant = np.max(change, axis=0) - np.min(change, axis=0) <= 0.05 * size
+            result |= constant & (size > 16 * rules.z * ladder.sigma[-1])
+    return result
+
+
+def _read_noise(ladder: Ladder, rules: Rules, result: Estimate) -> None:
+    """Second reading: take what smoothness does not explain for noise."""
+    open_ = result.status == Status.UNRESOLVED
+    if not np.any(open_):
+        return
+    part = ladder.pairs(open_)
+    sigma = ladder_noise(part.central, part.even, part.h, part.flat)
+    again = sigma > np.min(part.sigma, axis=0)
+    if not np.any(again):
+        return
+    second = estimate(part.pairs(again).with_noise(sigma[again]), _rules_for(rules, _both(open_, again)))
+    second.status[second.status == Status.OK] = Status.NOISY
+    second.noisy[:] = True
+    result.put(_both(open_, again), second)
+
+
+def _read_sides(ladder: Ladder, rules: Rules, result: Estimate) -> None:
+    """Two one-sided limits that differ are a kink; one that exists alone is an edge; two that agree are a slope."""
+    open_ = result.status == Status.UNRESOLVED
+    if not np.any(open_):
+        return
+    part, part_rules = ladder.pairs(open_), _rules_for(rules, open_)
+    right, right_bar = _side(part, "right", part_rules)
+    left, left_bar = _side(part, "left", part_rules)
+    both = np.isfinite(right_bar) & np.isfinite(left_bar)
+    apart = both & (np.abs(right - left) > right_bar + left_bar)
+    value, bar = np.where(right_bar <= left_bar, right, left), np.minimum(right_bar, left_bar)
+    above_missing = ~np.any(np.isfinite(part.above[-3:]), axis=0)
+    below_missing = ~np.any(np.isfinite(part.below[-3:]), axis=0)
+    edge = above_missing | below_missing
+    sub = result.at(open_)
+    sub.status = np.select([edge, apart, both], [Status.EDGE, Status.KINK, Status.OK], Status.UNRESOLVED).astype(np.int8)
+    sub.right, sub.left, sub.right_bar, sub.left_bar = right, left, right_bar, left_bar
+    slope = sub.status == Status.OK
+    sub.value, sub.bar = np.where(slope, value, np.nan), np.where(slope, bar, np.inf)
+    result.put(open_, sub)
+
+
+def _side(ladder: Ladder, side: str, rules: Rules) -> tuple[RealArray, RealArray]:
+    sequence, tau, noise = one_sided_sequence(ladder, side)
+    windows = three_levels(sequence, tau, noise, rules.z, rules.unit)
+    plain = Rules(rules.z, rules.unit, rules.finest_base, rules.floor, need_evidence=False)
+    value, bar, _ = select(windows, ladder, sequence, tau, noise, plain)
+    return value, bar
+
+
+def _rules_for(rules: Rules, keep: Mask) -> Rules:
+    return Rules(rules.z, rules.unit, rules.finest_base, rules.floor[:, keep], rules.need_evidence)
+
+
+def _both(outer: Mask, inner: Mask) -> Mask:
+    result = outer.copy()
+    result[outer] = inner
+    return result

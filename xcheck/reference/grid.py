@@ -1,0 +1,209 @@
+"""Where to evaluate: levels, step sizes and directions.
+
+A step along direction j at level e is `h = s_j 2^-e mu_e`: a scale of the input, a power of two, and a multiplier in
+[0.78, 1) that depends on the level alone. Powers of two by themselves resonate with the rounding grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.problem import Problem
+from xcheck.protocol import RealArray
+from xcheck.space import PRECISION
+
+SPACING = {53: 3, 24: 2, 11: 1, 8: 1}
+"""log2 of the ratio between neighbouring levels, by significand bits."""
+
+COARSE = {53: 11, 24: 3, 11: 1, 8: 0}
+"""The coarsest of the three base levels; the finest is near the classical optimum 2^(-p/3) of central differences."""
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The levels for a precision, and their multipliers for a seed.
+
+    Attributes:
+        precision: significand bits p of the function's arithmetic.
+        seed: chooses the multipliers; another seed gives fresh points.
+    """
+
+    precision: int
+    seed: int = 0
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff u = 2^-p."""
+        return float(2.0**-self.precision)
+
+    def group(self, q: int) -> tuple[int, int, int]:
+        """Return three levels: the base for q = 0, coarser ones for q > 0, finer ones for q < 0."""
+        g = SPACING[self.precision]
+        first = COARSE[self.precision] - 3 * g * q
+        return (first, first + g, first + 2 * g)
+
+    @property
+    def finest(self) -> int:
+        """The finest base level."""
+        return self.group(0)[2]
+
+    def multiplier(self, level: int) -> float:
+        """Return mu in [0.78, 1), 16 pseudo-random bits of level and seed."""
+        bits = crc32(f"{self.seed}/{level}".encode()) & 0xFFFF
+        return 0.78 + 0.22 * (bits + 0.5) / 2**16
+
+
+class Coordinates:
+    """Coordinate directions of a problem, all of them or some.
+
+    Attributes:
+        index: the coordinates, shape (d,).
+        scale: s_j, a power of two not above |x_j|, shape (n,); for x_j = 0 that of the median non-zero input.
+        offset: |x_j| / s_j.
+        reach: the largest step that is allowed, in units of s_j.
+    """
+
+    def __init__(self, problem: Problem, index: Rows | None = None) -> None:
+        """Choose the scales."""
+        self.problem = problem
+        self.index = np.arange(problem.n) if index is None else index
+        x = np.abs(problem.x)
+        typical = _typical(x[np.isfinite(x)])
+        own = np.where((x > 0) & np.isfinite(x), x, _block_typical(problem, typical))
+        scale = np.maximum(floor_power(own), _smallest_steps(problem))
+        self.scale = scale[self.index]
+        self.offset = (np.where(np.isfinite(x), x, 0.0) / scale)[self.index]
+        self.reach = np.maximum(1.0, typical / self.scale) / 4
+
+    @property
+    def count(self) -> int:
+        """The number of directions."""
+        return len(self.index)
+
+    def subset(self, rows: Rows) -> Coordinates:
+        """Keep some of the directions."""
+        return Coordinates(self.problem, self.index[rows])
+
+    def steps(self, grid: Grid, level: int, rows: Rows) -> tuple[RealArray, RealArray, RealArray, RealArray]:
+        """Return the coordinates x+h and x-h as the dtype holds them, and the displacements they really are."""
+        index = self.index[rows]
+        x, s = self.problem.x[index], self.scale[rows]
+        h = s * (grid.multiplier(level) * 2.0**-level)
+        ulp = np.spacing(np.abs(x) + h) * 2.0 ** (53 - self._precision[index])
+        h = np.maximum(np.rint(h / (2 * ulp)), 1.0) * 2 * ulp
+        plus, minus = self._quantise(x + h, index), self._quantise(x - h, index)
+        return plus, minus, (plus - x) / s, (x - minus) / s
+
+    def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
+        """Turn `points`, copies of x, into the displaced points."""
+        points[np.arange(len(rows)), self.index[rows]] = values
+
+    def name(self, row: int) -> str:
+        """Name the direction as the input it moves."""
+        return self.problem.inputs.entry(int(self.index[row]))
+
+    @cached_property
+    def _precision(self) -> NDArray[np.int64]:
+        sizes = [(PRECISION[b.dtype.name], b.size) for b in self.problem.inputs.blocks]
+        return np.repeat(np.array([p for p, _ in sizes], int), [n for _, n in sizes])
+
+    def _quantise(self, values: RealArray, index: Rows) -> RealArray:
+        if self.problem.inputs.precision == 53:
+            return values
+        held = values.copy()
+        for block in self.problem.inputs.blocks:
+            inside = (index >= block.start) & (index < block.start + block.size)
+            dtype = np.dtype(np.float32) if block.dtype.name == "complex64" else block.dtype
+            if not block.is_complex or block.dtype.name == "complex64":
+                held[inside] = values[inside].astype(dtype).astype(np.float64)
+        return held
+
+
+class Probes:
+    """Vectors v as directions: derivatives along them are J v.
+
+    Attributes:
+        vectors: shape (d, n), of few significant bits, so that x + h v is exact in float64.
+    """
+
+    def __init__(self, problem: Problem, vectors: RealArray) -> None:
+        """Take the vectors as they are; their lengths are the scales."""
+        self.problem = problem
+        self.vectors = vectors
+        self.scale = np.ones(len(vectors))
+        self.offset = np.ones(len(vectors))
+        self.reach = np.full(len(vectors), 0.25)
+
+    @property
+    def count(self) -> int:
+        """The number of directions."""
+        return len(self.vectors)
+
+    def steps(self, grid: Grid, level: int, rows: Rows) -> tuple[RealArray, RealArray, RealArray, RealArray]:
+        """Return +h and -h twice: as multiples of v and as displacements."""
+        odd = 25 + 2 * int((grid.multiplier(level) - 0.78) / 0.22 * 4)
+        h = np.full(len(rows), odd / 32 * 2.0**-level)
+        return h, -h, h, h
+
+    def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
+        """Turn `points`, copies of x, into the displaced points."""
+        points += values[:, None] * self.vectors[rows]
+
+    def name(self, row: int) -> str:
+        """Name the direction."""
+        return f"probe {row}"
+
+    def subset(self, rows: Rows) -> Probes:
+        """Keep some of the directions."""
+        return Probes(self.problem, self.vectors[rows])
+
+
+Directions = Coordinates | Probes
+
+
+def floor_power(values: RealArray) -> RealArray:
+    """Return the largest power of two not above each positive value."""
+    _, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(1.0, exponent - 1))
+
+
+def allowed_levels(grid: Grid, directions: Directions, row: np.intp, levels: Iterable[int]) -> tuple[int, ...]:
+    """Drop levels whose step would leave the input's neighbourhood or drown in its rounding."""
+    base = grid.group(0)
+    bits = grid.precision - 5 + (40 if directions.offset[row] == 0 else 0)
+    return tuple(
+        e for e in sorted(set(levels)) if e in base or (2.0**-e <= directions.reach[row] and base[0] - 60 < e <= bits)
+    )
+
+
+def _typical(sizes: RealArray) -> float:
+    positive = sizes[sizes > 0]
+    return float(np.median(positive)) if positive.size else 1.0
+
+
+def _block_typical(problem: Problem, typical: float) -> RealArray:
+    result = np.full(problem.n, typical)
+    for block in problem.inputs.blocks:
+        part = np.abs(problem.x[block.slice])
+        part = part[np.isfinite(part) & (part > 0)]
+        if part.size:
+            result[block.slice] = np.median(part)
+    return result
+
+
+def _smallest_steps(problem: Problem) -> RealArray:
+    result = np.empty(problem.n)
+    for block in problem.inputs.blocks:
+        result[block.slice] = _SMALLEST.get(block.dtype.name, 2.0**-1000)
+    return result
+
+
+_SMALLEST = {"float32": 2.0**-110, "complex64": 2.0**-110, "float16": 2.0**-12, "bfloat16": 2.0**-110}

@@ -1,0 +1,117 @@
+"""How far the function's values can be trusted: rounding, measured noise, and noise read off the ladder."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.protocol import RealArray
+from xcheck.reference.grid import Coordinates, Grid
+from xcheck.reference.sampler import Sampler
+
+LINE_SAFETY = 1.5
+
+
+def rounding_floor(grid: Grid, center: RealArray, above: RealArray, below: RealArray, moved: RealArray) -> RealArray:
+    """Return the least standard deviation of a value: half an ulp of the values, or of the input as seen in them.
+
+    Args:
+        grid: gives the precision.
+        center: f(x).
+        above: f(x + t).
+        below: f(x - t).
+        moved: |x_j| times the slope, what rounding the input does to the value.
+    """
+    largest = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.maximum(np.abs(center), moved))
+    return np.asarray(0.5 * grid.unit * largest)
+
+
+def noise_line(sampler: Sampler) -> RealArray:
+    """Measure every output's noise on eight points a few ulps away, shared by all directions.
+
+    The idea is ECnoise's (Moré and Wild, SIAM J. Sci. Comput. 33, 2011) with random offsets and a least-squares
+    quadratic for the difference table, which resonates with the rounding grid; the spacing is tiny on purpose, since
+    what is smooth at 1e-14 is structure and not noise.
+
+    Returns:
+        Standard deviations, shape (m,), normalised, times a safety of 1.5.
+    """
+    problem = sampler.problem
+    rng = np.random.default_rng((sampler.grid.seed, 1))
+    offsets, strides = _line_offsets(sampler.grid, problem.n, rng)
+    ulps = _ulps(sampler)
+    values = sampler.values(problem.x + offsets[:, None] * strides * ulps)
+    center = sampler.center / sampler.size
+    t = np.append(offsets, 0.0)
+    y = np.vstack([values - center, np.zeros_like(center)])
+    joint = _residual(t, y, 2, 5)
+    sides = np.fmax(_residual(t[t > 0], y[t > 0], 1, 3), _residual(t[t < 0], y[t < 0], 1, 3))
+    bent = joint > 16 * sides  # a kink or a jump at the point, not noise
+    noise = np.where(bent, sides, joint)
+    return LINE_SAFETY * np.where(np.isfinite(noise), noise, 0.0)
+
+
+def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool_]) -> RealArray:
+    """Read a noise level off the levels themselves: what no smooth function explains.
+
+    Noise shows the same amplitude in the odd and even parts of three consecutive levels (a plateau). A kink's
+    amplitude goes like h, a smooth remainder's like h^3, and a jump is unlike in the two parts: none of them does.
+
+    Args:
+        d: central differences, shape (L, P).
+        s: even parts f(x+t) + f(x-t) - 2 f(x), shape (L, P).
+        h: step sizes, shape (L, P).
+        flat: levels at which the function did not change at all, shape (L, P).
+
+    Returns:
+        Standard deviations, shape (P,); 0 where there is no plateau.
+    """
+    if len(d) < 4:
+        return np.zeros(d.shape[1])
+    odd = np.sqrt(2.0) * np.abs(d[:-1] - d[1:]) * h[1:]
+    even = np.abs(s[1:] - s[:-1] * (h[1:] / h[:-1]) ** 2) / np.sqrt(6.0)
+    odd = np.where(flat[1:], np.nan, odd)
+    even = np.where(flat[1:], np.nan, even)
+    best = np.zeros(d.shape[1])
+    for k in range(len(odd) - 2):
+        o, e = odd[k : k + 3], even[k : k + 3]
+        v = np.sqrt((o**2 + e**2) / 2)
+        o_rms, e_rms = np.sqrt(np.mean(o**2, axis=0)), np.sqrt(np.mean(e**2, axis=0))
+        plateau = (np.max(v, axis=0) <= 16 * np.min(v, axis=0)) & (o_rms <= 8 * e_rms) & (e_rms <= 8 * o_rms)
+        best = np.where(plateau, np.fmax(best, np.sqrt(np.mean(v**2, axis=0))), best)
+    return LINE_SAFETY * best
+
+
+def _line_offsets(grid: Grid, n: int, rng: np.random.Generator) -> tuple[RealArray, RealArray]:
+    signs = np.repeat([1.0, -1.0], 4)
+    if grid.precision == 53:
+        sizes = 2.0 * rng.choice(np.arange(16, 128), size=8, replace=False) + 1
+    else:
+        sizes = np.tile([1.0, 2.0, 3.0, 5.0], 2)
+    strides = rng.choice([1.0, 3.0, 5.0, 7.0] if grid.precision == 53 else [1.0], size=n)
+    return signs * sizes, strides * rng.choice([-1.0, 1.0], size=n)
+
+
+def _ulps(sampler: Sampler) -> RealArray:
+    x = np.abs(sampler.problem.x)
+    size = np.where(x > 0, x, Coordinates(sampler.problem).scale)
+    return np.asarray(np.spacing(size) * 2.0 ** (53 - sampler.grid.precision))
+
+
+def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray:
+    """Fit polynomials through every column and return the residuals' standard deviations; NaN where points lack."""
+    basis = np.vander(t / np.max(np.abs(t)), degree + 1)
+    finite = np.isfinite(y)
+    whole = np.all(finite, axis=0)
+    result = np.full(y.shape[1], np.nan)
+    if np.any(whole):
+        result[whole] = _fit(basis, y[:, whole])
+    for i in np.flatnonzero(~whole & (np.sum(finite, axis=0) >= max(fewest, degree + 2))):
+        result[i] = _fit(basis[finite[:, i]], y[finite[:, i], i : i + 1])[0]
+    return result
+
+
+def _fit(basis: RealArray, y: RealArray) -> RealArray:
+    q, _ = np.linalg.qr(basis)
+    rest = y - q @ (q.T @ y)
+    return np.asarray(np.sqrt(np.sum(rest**2, axis=0) / (len(basis) - basis.shape[1])))

@@ -1,0 +1,183 @@
+"""The function's values at the point and at displaced points, evaluated once and kept.
+
+Everything downstream works in normalised units: outputs divided by a power of two near their size, displacements by
+the direction's scale. Both divisions are exact; they keep products and quotients away from overflow and make every
+threshold a pure number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xcheck.problem import CHUNK, Problem
+from xcheck.protocol import RealArray
+from xcheck.reference.grid import Directions, Grid, Rows
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Normalised values at levels e (coarse to fine) along directions, both sides.
+
+    Attributes:
+        levels: the levels, L of them.
+        plus, minus: displacements t+ and t-, positive, shape (L, d).
+        above, below: values f(x + t+) and f(x - t-), shape (L, d, m).
+        center: f(x), shape (m,).
+        offset: |x_j| / s_j, shape (d,).
+    """
+
+    levels: tuple[int, ...]
+    plus: RealArray
+    minus: RealArray
+    above: RealArray
+    below: RealArray
+    center: RealArray
+    offset: RealArray
+
+
+@dataclass
+class _Level:
+    place: Rows
+    plus: list[RealArray] = field(default_factory=list)
+    minus: list[RealArray] = field(default_factory=list)
+    above: list[RealArray] = field(default_factory=list)
+    below: list[RealArray] = field(default_factory=list)
+    count: int = 0
+
+    def merged(self, values: list[RealArray]) -> RealArray:
+        if len(values) > 1:
+            values[:] = [np.concatenate(values)]
+        return values[0]
+
+
+class Sampler:
+    """Evaluates displaced points of a problem in as few batched calls as possible, and remembers the values.
+
+    Attributes:
+        center: f(x) as this sampler's first batch computed it, shape (m,), in user units.
+        spread: run-to-run standard deviation of f(x), zero for deterministic functions, shape (m,), normalised.
+        size: the power of two near every output's magnitude, shape (m,).
+    """
+
+    def __init__(
+        self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None
+    ) -> None:
+        """Evaluate the base levels' two outer members in every direction, and the point twice.
+
+        Args:
+            problem: the function.
+            directions: where to go.
+            grid: how far.
+            project: replace the outputs by `outputs @ project`, shape (m, r).
+        """
+        self.problem = problem
+        self.directions = directions
+        self.grid = grid
+        self.project = project
+        self.m = problem.m if project is None else project.shape[1]
+        self._levels: dict[int, _Level] = {}
+        self._centers: list[RealArray] = []
+        self.size = np.ones(self.m)
+        coarse, _, fine = grid.group(0)
+        everything = np.arange(directions.count)
+        self._evaluate([(coarse, everything), (fine, everything)], centers=2)
+        self.center = self._centers[0]
+        self.size = self._choose_size(fine)
+        self.repeatable = bool(np.array_equal(self._centers[0], self._centers[1], equal_nan=True))
+        self.spread = np.zeros(self.m) if self.repeatable else self._measure_spread()
+
+    def ensure(self, levels: Iterable[int], rows: Rows) -> None:
+        """Evaluate what is missing of `levels` along `rows`, all of it in one go."""
+        missing = []
+        for level in levels:
+            known = self._levels.get(level)
+            todo = rows if known is None else rows[known.place[rows] < 0]
+            if len(todo):
+                missing.append((level, todo))
+        if missing:
+            self._evaluate(missing)
+
+    def levels_known(self, row: int) -> tuple[int, ...]:
+        """Return the levels that have been evaluated along direction `row`, coarse to fine."""
+        return tuple(sorted(e for e, level in self._levels.items() if level.place[row] >= 0))
+
+    def take(self, levels: tuple[int, ...], rows: Rows) -> Samples:
+        """Return the normalised values at `levels` along `rows`; evaluates what is missing."""
+        self.ensure(levels, rows)
+        found = [self._levels[e] for e in levels]
+        index = [level.place[rows] for level in found]
+        shrink = 1.0 / self.size
+        return Samples(
+            levels,
+            np.array([x.merged(x.plus)[i] for x, i in zip(found, index, strict=True)]),
+            np.array([x.merged(x.minus)[i] for x, i in zip(found, index, strict=True)]),
+            np.array([x.merged(x.above)[i] for x, i in zip(found, index, strict=True)]) * shrink,
+            np.array([x.merged(x.below)[i] for x, i in zip(found, index, strict=True)]) * shrink,
+            self.center * shrink,
+            self.directions.offset[rows],
+        )
+
+    def values(self, points: RealArray) -> RealArray:
+        """Evaluate arbitrary points, normalised."""
+        return self._outputs(points) / self.size
+
+    def _outputs(self, points: RealArray) -> RealArray:
+        values = self.problem.values(points)
+        return values if self.project is None else values @ self.project
+
+    def _choose_size(self, fine: int) -> RealArray:
+        level = self._levels[fine]
+        size = np.abs(self.center)
+        for values in (*level.above, *level.below):
+            size = np.fmax(size, np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values)))
+        size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+        return np.asarray(np.ldexp(1.0, np.clip(np.frexp(size)[1], -1000, 1000)))
+
+    def _measure_spread(self) -> RealArray:
+        self._centers += list(self._outputs(np.repeat(self.problem.x[None], 6, axis=0)))
+        spread = np.asarray(np.std(np.array(self._centers) / self.size, axis=0))
+        return 2 * np.where(np.isfinite(spread), spread, 0.0)
+
+    def _evaluate(self, wanted: list[tuple[int, Rows]], centers: int = 0) -> None:
+        jobs = []
+        for level, rows in wanted:
+            plus, minus, ahead, behind = self.directions.steps(self.grid, level, rows)
+            jobs += [(level, rows, plus, ahead, True), (level, rows, minus, behind, False)]
+        total = centers + sum(len(job[1]) for job in jobs)
+        step = max(1, CHUNK // max(1, self.problem.n + self.problem.m))
+        if total <= step:
+            values = self._outputs(self._points(jobs, centers))
+            self._centers += list(values[:centers])
+            start = centers
+            for job in jobs:
+                self._store(job, values[start : start + len(job[1])])
+                start += len(job[1])
+            return
+        self._centers += list(self._outputs(self._points([], centers))) if centers else []
+        for job in jobs:
+            parts = []
+            for i in range(0, len(job[1]), step):
+                part = (job[0], job[1][i : i + step], job[2][i : i + step], job[3], job[4])
+                parts.append(self._outputs(self._points([part], 0)))
+            self._store(job, np.concatenate(parts))
+
+    def _points(self, jobs: list[tuple[int, Rows, RealArray, RealArray, bool]], centers: int) -> RealArray:
+        total = centers + sum(len(job[1]) for job in jobs)
+        points = np.repeat(self.problem.x[None], total, axis=0)
+        start = centers
+        for _, rows, places, _, _ in jobs:
+            self.directions.write(points[start : start + len(rows)], rows, places)
+            start += len(rows)
+        return points
+
+    def _store(self, job: tuple[int, Rows, RealArray, RealArray, bool], values: RealArray) -> None:
+        level, rows, _, displacement, ahead = job
+        known = self._levels.setdefault(level, _Level(np.full(self.directions.count, -1)))
+        (known.plus if ahead else known.minus).append(displacement)
+        (known.above if ahead else known.below).append(values)
+        if not ahead:  # both sides are there
+            known.place[rows] = known.count + np.arange(len(rows))
+            known.count += len(rows)

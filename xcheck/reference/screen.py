@@ -1,0 +1,113 @@
+"""The cheap test that right claims pass: with a claim, two step sizes are enough.
+
+If the claim is right, `D(h) - claim` shrinks like h^2 between the two steps, and so does the even part. This is a
+Taylor-remainder test with a measured noise floor; a wrong claim cannot pass it by accident.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from xcheck.protocol import RealArray
+from xcheck.reference.grid import Rows
+from xcheck.reference.noise import rounding_floor
+from xcheck.reference.windows import KAPPA, Mask
+from xcheck.reference.witness import Witness
+
+BLOCK = 2**15
+"""Entries screened at once: few enough to stay in the processor's cache."""
+
+
+@dataclass
+class Screening:
+    """What the screen found; arrays are (directions, outputs), normalised.
+
+    Attributes:
+        passed: the claim agrees with both steps within their bars.
+        value, bar: the estimate of the finer step, improved by the coarser, and its error bar.
+        rounding: the rounding error that the claim itself is allowed.
+        excess: |D - claim| over the allowed difference.
+        smooth: whether the even part contracts; where it does not, only the full ladder can judge.
+        scale: the largest slope of every output that both steps show alike, shape (m,).
+    """
+
+    passed: Mask
+    value: RealArray
+    bar: RealArray
+    rounding: RealArray
+    excess: RealArray
+    smooth: Mask
+    scale: RealArray
+
+    def at(self, rows: Mask) -> Screening:
+        """Select directions."""
+        return Screening(*(getattr(self, f.name)[rows] for f in fields(self)[:-1]), self.scale)
+
+
+def screen(
+    witness: Witness,
+    rows: Rows | slice,
+    claimed: RealArray,
+    unit: float,
+    allowance: RealArray,
+    noise: RealArray | None = None,
+) -> Screening:
+    """Screen every entry of a claim in some directions.
+
+    Args:
+        witness: the reference.
+        rows: the directions.
+        claimed: shape (d, m), normalised.
+        unit: unit roundoff of the claim's arithmetic.
+        allowance: further rounding that the claim is allowed per output, shape (m,), normalised.
+        noise: measured noise per output, shape (m,); rounding alone if None.
+    """
+    d, m = claimed.shape
+    result = Screening(np.zeros((d, m), bool), *(np.empty((d, m)) for _ in range(4)), np.zeros((d, m), bool), np.zeros(m))
+    index = np.arange(witness.directions.count)[rows]
+    step = max(1, BLOCK // max(1, m))
+    for start in range(0, d, step):
+        part = slice(start, min(d, start + step))
+        _screen_rows(witness, index[part], claimed, unit, allowance, noise, part, result)
+    return result
+
+
+def _screen_rows(
+    witness: Witness,
+    rows: Rows,
+    claimed: RealArray,
+    unit: float,
+    allowance: RealArray,
+    noise: RealArray | None,
+    part: slice,
+    result: Screening,
+) -> None:
+    coarse, _, fine = witness.grid.group(0)
+    c = claimed[part]
+    samples = witness.sampler.take((coarse, fine), rows)
+    f0 = samples.center
+    plus, minus = samples.plus[:, :, None], samples.minus[:, :, None]
+    ha, hb = (plus + minus) / 2
+    with np.errstate(invalid="ignore", over="ignore"):
+        central = (samples.above - samples.below) / (plus + minus)
+        even = np.abs((samples.above - f0) - (f0 - samples.below) - central * (plus - minus))
+        da, db = central
+        q = (hb / ha) ** 2
+        offset = samples.offset[:, None]
+        sigma = rounding_floor(witness.grid, f0, samples.above[1], samples.below[1], offset * np.abs(db))
+        if noise is not None:
+            np.maximum(sigma, noise, out=sigma)
+        rounding = unit * (8 * np.abs(c) + 2 * offset * even[0] / ha**2) + allowance
+        bound = KAPPA * q * np.abs(da - c) + (witness.z / np.sqrt(2)) * sigma / hb + 4 * witness.grid.unit * np.abs(c)
+        apart = np.abs(db - c)
+        smooth = even[1] <= KAPPA * q * even[0] + (witness.z * np.sqrt(6)) * sigma
+        result.passed[part] = (apart <= bound + rounding) & smooth
+        result.value[part] = db + (db - da) * (q / (1 - q))
+        result.bar[part] = bound + apart
+        result.rounding[part] = rounding
+        result.excess[part] = apart / np.maximum(bound + rounding, np.finfo(np.float64).tiny)
+        result.smooth[part] = smooth
+        steady = smooth & (np.abs(da - db) <= 0.25 * np.abs(db))
+        np.maximum(result.scale, np.max(np.abs(db), axis=0, where=steady, initial=0.0), out=result.scale)

@@ -1,0 +1,196 @@
+"""The independent witness: measures derivatives by differences of the function's own values.
+
+It starts with two step sizes in every direction, in one batched call, and adds levels where an entry needs them:
+coarser ones against noise, finer ones against truncation.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.problem import Problem
+from xcheck.protocol import RealArray
+from xcheck.reference.estimate import Estimate, estimate, explain
+from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels
+from xcheck.reference.noise import noise_line, rounding_floor
+from xcheck.reference.sampler import Samples, Sampler
+from xcheck.reference.status import Status
+from xcheck.reference.windows import Ladder, Mask, Rules
+
+ALPHA = 1e-6
+"""Chance of one bar in a whole check being too small because of noise."""
+
+ROUNDS = 6
+PAIRS = 2**20
+"""Values in one pass over a ladder, which bounds its memory."""
+
+
+class Witness:
+    """Finite differences of one problem along a set of directions; arrays are (directions, outputs).
+
+    Attributes:
+        sampler: the values.
+        row_scale: the largest trusted derivative of every output, shape (m,), normalised.
+        z: the quantile that bars cover, which grows with the logarithm of the number of entries.
+    """
+
+    source = "finite differences"
+
+    def __init__(
+        self,
+        problem: Problem,
+        directions: Directions | None = None,
+        seed: int = 0,
+        project: RealArray | None = None,
+        entries: int | None = None,
+    ) -> None:
+        """Evaluate the first two levels in every direction."""
+        directions = Coordinates(problem) if directions is None else directions
+        self.problem = problem
+        self.project = project
+        self.entries = entries or max(1, directions.count * (problem.m if project is None else project.shape[1]))
+        self.directions = directions
+        self.grid = Grid(problem.precision, seed)
+        self.sampler = Sampler(problem, directions, self.grid, project)
+        self.row_scale = np.zeros(self.sampler.m)
+        self.z = float(np.sqrt(2 * np.log(2 * self.entries / ALPHA)))
+        self._noise: RealArray | None = None
+
+    def fresh(self, rows: Rows) -> Witness:
+        """Return a witness on some of the directions whose every point is another."""
+        return Witness(self.problem, self.directions.subset(rows), self.grid.seed + 1, self.project, self.entries)
+
+    @property
+    def units(self) -> RealArray:
+        """What one normalised derivative is in user units, shape (d, m)."""
+        return np.asarray(self.sampler.size / self.directions.scale[:, None])
+
+    @property
+    def target(self) -> float:
+        """The relative bar at which an entry counts as resolved."""
+        return float(2 * self.grid.unit**0.4)
+
+    def noise(self) -> RealArray:
+        """Every output's noise as measured on the noise line and from run to run, shape (m,)."""
+        if self._noise is None:
+            self._noise = np.maximum(noise_line(self.sampler), self.sampler.spread)
+        return self._noise
+
+    def raise_scale(self, sizes: RealArray) -> None:
+        """Let trusted derivatives raise the outputs' row scales to `sizes`, shape (m,)."""
+        self.row_scale = np.maximum(self.row_scale, sizes)
+
+    def measure(self, rows: Rows, wanted: Mask, groups: tuple[int, ...] = (0,), rounds: int = ROUNDS) -> Estimate:
+        """Measure the wanted entries, adding levels until they are resolved or nothing helps.
+
+        Args:
+            rows: directions, r of them.
+            wanted: which of their entries, shape (r, m).
+            groups: the level groups to begin with.
+            rounds: how many times levels may be added.
+
+        Returns:
+            Normalised estimates, shape (r, m); unknown where not wanted.
+        """
+        result = Estimate.unknown(wanted.shape)
+        finite = np.isfinite(self.sampler.center)
+        result.status[:, ~finite] = Status.NONFINITE
+        open_ = wanted & finite
+        plan = {i: set(groups) for i in np.flatnonzero(np.any(open_, axis=1)).tolist()}
+        for _ in range(rounds):
+            for levels, places in self._by_levels(rows, plan).items():
+                self._measure_rows(levels, rows, places, open_, result)
+            trusted = np.where(open_ & (result.status <= Status.FLAT), np.abs(result.value), 0.0)
+            self.raise_scale(np.max(trusted, axis=0, initial=0.0))
+            open_ &= ~self._resolved(result)
+            grown = {i: self._grow(open_[i], result.at(i), tried) for i, tried in plan.items()}
+            plan = {i: more for i, more in grown.items() if self._levels(rows[i], more) != self._levels(rows[i], plan[i])}
+            if not plan:
+                break
+        self._mark_random(wanted, result)
+        return result
+
+    def levels_known(self, row: int) -> tuple[int, ...]:
+        """Return the levels that have been evaluated along a direction."""
+        return self.sampler.levels_known(row)
+
+    def ladder(self, levels: tuple[int, ...], rows: Rows, keep: Mask) -> tuple[Ladder, RealArray]:
+        """Build the quotients of the kept pairs `(rows, outputs)` and the rounding part of their noise."""
+        samples = self.sampler.take(levels, rows)
+        return _quotients(samples, self.noise(), self.grid, keep)
+
+    def rules(self, floor: RealArray) -> Rules:
+        """Return the rules for windows."""
+        return Rules(self.z, self.grid.unit, self.grid.finest, floor)
+
+    def _measure_rows(
+        self, levels: tuple[int, ...], rows: Rows, places: Rows, open_: Mask, result: Estimate
+    ) -> None:
+        step = max(1, PAIRS // max(1, len(levels) * self.sampler.m))
+        self.sampler.ensure(levels, rows[places])
+        for start in range(0, len(places), step):
+            part = places[start : start + step]
+            keep = open_[part]
+            if not np.any(keep):
+                continue
+            ladder, floor = self.ladder(levels, rows[part], keep)
+            found = estimate(ladder, self.rules(floor))
+            explain(ladder, self.rules(floor), found)
+            row, output = np.nonzero(keep)
+            result.put((part[row], output), found)
+
+    def _resolved(self, result: Estimate) -> Mask:
+        known = result.status <= Status.FLAT
+        size = np.fmax(np.abs(result.value), self.row_scale)
+        sharp = known & (result.bar <= self.target * size)
+        return np.asarray(sharp | (result.status == Status.FLAT) | (result.status == Status.EDGE))
+
+    def _grow(self, open_: NDArray[np.bool_], row: Estimate, tried: set[int]) -> set[int]:
+        more = set(tried)
+        flat = row.status == Status.SATURATED
+        noisy = flat | ((row.status <= Status.FLAT) & (row.noise > 0.3 * row.bar))
+        if np.any(open_ & (noisy | ~(row.status <= Status.FLAT))):
+            more.add(max(tried) + 1)
+        if np.any(open_ & ~noisy):
+            more.add(min(tried) - 1)
+        return more
+
+    def _levels(self, row: np.intp, groups: set[int]) -> tuple[int, ...]:
+        return allowed_levels(self.grid, self.directions, row, (e for q in groups for e in self.grid.group(q)))
+
+    def _by_levels(self, rows: Rows, plan: dict[int, set[int]]) -> dict[tuple[int, ...], Rows]:
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for place, tried in plan.items():
+            groups[self._levels(rows[place], tried)].append(place)
+        return {levels: np.array(places, dtype=np.intp) for levels, places in groups.items()}
+
+    def _mark_random(self, wanted: Mask, result: Estimate) -> None:
+        if self.sampler.repeatable:
+            return
+        poor = ~(result.bar <= 0.1 * np.fmax(np.abs(result.value), self.row_scale))
+        random = wanted & poor & (self.sampler.spread > 0)
+        result.status[random] = Status.NONDETERMINISTIC
+
+
+def _quotients(samples: Samples, noise: RealArray, grid: Grid, keep: Mask) -> tuple[Ladder, RealArray]:
+    row, output = np.nonzero(keep)
+    center = samples.center[output]
+    plus, minus = samples.plus[:, row], samples.minus[:, row]
+    above, below = samples.above[:, row, output], samples.below[:, row, output]
+    with np.errstate(invalid="ignore", over="ignore"):
+        up, down = above - center, center - below
+        central = (above - below) / (plus + minus)
+        even = up - down - central * (plus - minus)
+        floor = rounding_floor(grid, center, above, below, samples.offset[row] * np.abs(central))
+        floor = np.where(np.isfinite(floor), floor, 0.0)
+        growth = np.fmax(np.abs(above), np.abs(below)) / np.maximum(np.abs(center), np.finfo(np.float64).tiny)
+        growth = np.clip(np.where(np.isfinite(growth), growth, 1.0), 1.0, 16.0)
+        sigma = np.maximum(floor, noise[output] * growth)
+        right, left = up / plus, down / minus
+    ladder = Ladder(
+        np.array(samples.levels), plus, minus, up, down, central, even, right, left, sigma, np.abs(center)
+    )
+    return ladder, floor

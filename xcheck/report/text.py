@@ -1,0 +1,82 @@
+"""Reports as plain text, for terminals, tracebacks and logs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from xcheck.comparison import Comparison, Entry
+from xcheck.verdict import Verdict
+
+if TYPE_CHECKING:
+    from xcheck.report.document import Report
+
+SHOWN = 3
+"""Entries that the text shows; the report has more."""
+
+
+def render(report: Report) -> str:
+    """Write the whole report: verdict first, then every comparison, then what was not checked."""
+    lines = [f"{report.function}, {report.backend}: {str(report.verdict).upper()}"]
+    for comparison in report.comparisons:
+        lines += _comparison(comparison)
+    if not report.comparisons:
+        lines.append("  nothing was compared")
+    lines += [f"  note      {note}" for note in report.notes]
+    lines += [f"  unchecked {line}" for line in report.unchecked]
+    lines.append(f"  cost      {report.evaluations} evaluations, {_seconds(report.seconds)}")
+    return "\n".join(lines)
+
+
+def _comparison(c: Comparison) -> list[str]:
+    lines = [f"  {c.claim.source} vs {c.reference.source}: {str(c.verdict).upper()}, {_count(c)}"]
+    if c.reason:
+        lines.append(f"    why     {c.reason}")
+    if c.verdict is not Verdict.AGREE:
+        labels = ["worst", *[""] * SHOWN]
+        lines += [f"    {label:<7} {_entry(e)}" for label, e in zip(labels, c.worst[:SHOWN], strict=False)]
+    lines += [f"    note    {note}" for note in c.notes]
+    if math.isfinite(c.detection_limit):
+        lines.append(f"    limit   {_limit(c)}")
+    return lines
+
+
+def _count(c: Comparison) -> str:
+    what = f"{c.total} {'entries' if c.total != 1 else 'entry'} of the {c.quantity}"
+    if c.method != "every entry":
+        what = f"{c.total} products ({c.method}) with the {c.quantity}"
+    if c.verdict is Verdict.DISAGREE:
+        return f"{c.wrong} of {what}" + (f", {c.inconclusive} more inconclusive" if c.inconclusive else "")
+    if c.verdict is Verdict.INCONCLUSIVE:
+        return f"{c.inconclusive} of {what}"
+    return f"all {what}" if c.total != 1 else f"the {c.quantity}" if c.method == "every entry" else what
+
+
+def _entry(e: Entry) -> str:
+    parts = [f"{e.name}: {_number(e.claimed)} claimed, {_measured(e)}"]
+    if math.isfinite(e.ratio) and e.verdict is Verdict.DISAGREE:
+        parts.append(f" (ratio {e.ratio:.4g})")
+    return "".join(parts)
+
+
+def _measured(e: Entry) -> str:
+    if e.slopes is not None:
+        left, right = e.slopes
+        return f"slopes {_number(left)} on the left and {_number(right)} on the right measured"
+    if not math.isfinite(e.error_bar):
+        return "no slope measured"
+    return f"{_number(e.measured)} ± {e.error_bar:.1g} measured"
+
+
+def _limit(c: Comparison) -> str:
+    where = "the entry" if c.total == 1 else f"any of the {c.total - c.wrong - c.inconclusive} entries that agree"
+    relative = f" ({c.relative_limit:.1g} of the output's largest)" if 0 < c.relative_limit < 1 else ""
+    return f"an error of {c.detection_limit:.1g}{relative} in {where} would have been seen"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,0 +1,128 @@
+"""A named R^n: arrays of several shapes and dtypes laid end to end, complex numbers as pairs of reals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.protocol import RealArray
+
+PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8, "complex128": 53, "complex64": 24}
+"""Significand bits of every dtype that can be differentiated, by NumPy's name for it."""
+
+WIDE = {"complex64": np.dtype(np.complex128), "complex128": np.dtype(np.complex128)}
+"""What a dtype becomes in 64-bit arithmetic, where that is not float64."""
+
+
+def is_differentiable(dtype: np.dtype[Any]) -> bool:
+    """Tell whether arrays of this dtype have derivatives that xcheck can measure."""
+    return dtype.name in PRECISION
+
+
+@dataclass(frozen=True)
+class Block:
+    """One array's place in the vector."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    start: int
+
+    @cached_property
+    def is_complex(self) -> bool:
+        """Whether every entry takes two places, real part first."""
+        return self.dtype.kind == "c"
+
+    @cached_property
+    def size(self) -> int:
+        """How many real numbers the array holds."""
+        return int(np.prod(self.shape, dtype=np.int64)) * (2 if self.is_complex else 1)
+
+    @property
+    def slice(self) -> slice:
+        """The places in the vector."""
+        return slice(self.start, self.start + self.size)
+
+    def entry(self, k: int) -> str:
+        """Name the k-th real number of the block, such as `x[0, 2]` or `z[1].imag`."""
+        part = ""
+        if self.is_complex:
+            k, odd = divmod(k, 2)
+            part = ".imag" if odd else ".real"
+        if not self.shape:
+            return self.name + part
+        index = ", ".join(str(int(i)) for i in np.unravel_index(k, self.shape))
+        return f"{self.name}[{index}]{part}"
+
+    def pack(self, array: NDArray[Any]) -> RealArray:
+        """Turn arrays `(*lead, *shape)` into real vectors `(*lead, size)`."""
+        lead = array.shape[: array.ndim - len(self.shape)]
+        if self.is_complex:
+            wide = np.ascontiguousarray(array, dtype=np.complex128)
+            return wide.reshape((*lead, -1)).view(np.float64) if wide.size else np.zeros((*lead, self.size))
+        return np.asarray(array, dtype=np.float64).reshape((*lead, self.size))
+
+    def unpack(self, vectors: RealArray) -> NDArray[Any]:
+        """Turn real vectors `(*lead, size)` into arrays `(*lead, *shape)` of the block's dtype."""
+        lead = vectors.shape[:-1]
+        if self.is_complex:
+            vectors = np.ascontiguousarray(vectors).view(np.complex128)
+        return vectors.reshape((*lead, *self.shape)).astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Blocks laid end to end."""
+
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str], arrays: Sequence[NDArray[Any]]) -> Space:
+        """Lay `arrays` end to end under their names."""
+        blocks: list[Block] = []
+        start = 0
+        for name, array in zip(names, arrays, strict=True):
+            blocks.append(Block(name, array.shape, array.dtype, start))
+            start += blocks[-1].size
+        return cls(tuple(blocks))
+
+    @cached_property
+    def size(self) -> int:
+        """The dimension n."""
+        return sum(block.size for block in self.blocks)
+
+    @cached_property
+    def precision(self) -> int:
+        """Significand bits of the coarsest dtype; 53 if there is no block."""
+        return min((PRECISION[block.dtype.name] for block in self.blocks), default=53)
+
+    def pack(self, arrays: Sequence[NDArray[Any]]) -> RealArray:
+        """Join arrays, with any common leading axes, into vectors along a last axis of length n."""
+        if len(self.blocks) == 1:
+            return self.blocks[0].pack(arrays[0])
+        return np.concatenate([b.pack(a) for b, a in zip(self.blocks, arrays, strict=True)], axis=-1)
+
+    def unpack(self, vectors: RealArray) -> list[NDArray[Any]]:
+        """Split vectors along their last axis into arrays of the blocks' shapes and dtypes."""
+        return [block.unpack(vectors[..., block.slice]) for block in self.blocks]
+
+    def block_of(self, i: int) -> Block:
+        """Find the block that holds place `i`."""
+        return next(block for block in self.blocks if i < block.start + block.size)
+
+    def entry(self, i: int) -> str:
+        """Name place `i` as the user would write it."""
+        block = self.block_of(int(i))
+        return block.entry(int(i) - block.start)
+
+    def in_float64(self) -> Space:
+        """Return the same space in 64-bit dtypes."""
+        wide = [np.zeros(b.shape, WIDE.get(b.dtype.name, np.dtype(np.float64))) for b in self.blocks]
+        return Space.of([b.name for b in self.blocks], wide)
+
+
