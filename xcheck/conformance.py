@@ -175,12 +175,13 @@ class _Check:
 
     def random_state(self, backend: SupportsRandomState) -> None:
         """Pin the generators around an evaluation that draws nothing; leave those of Python and NumPy alone."""
-        python, numpy = random.getstate(), np.random.get_state()[1]
+        before: Any = random.getstate(), np.random.get_state()
         with backend.random_state(3) as rewind:
             self._require(not rewind(), "rewind() tells of draws before there were any")
             self.backend.value(self.scenario.function, self._natives(self.scenario.inputs))
             self._require(not rewind(), "rewind() tells of draws by a function that is not random")
-        kept = python == random.getstate() and np.array_equal(numpy, np.random.get_state()[1])
+        after: Any = random.getstate(), np.random.get_state()
+        kept = before[0] == after[0] and np.array_equal(before[1][1], after[1][1])
         self._require(kept, "random_state moved the generators of Python or NumPy")
 
     # Comparing

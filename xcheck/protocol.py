@@ -83,7 +83,10 @@ class SupportsJVP(Protocol):
 
 @runtime_checkable
 class SupportsBatch(Protocol):
-    """Many points in one call."""
+    """Many points in one call.
+
+    A backend may have an attribute `batch_from`, the number of points from which a batched call is the faster one.
+    """
 
     def batch(self, f: Function, /) -> Function:
         """Return `f` mapped over a new leading axis of every input and output.

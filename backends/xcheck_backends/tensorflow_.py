@@ -1,0 +1,259 @@
+"""TensorFlow: the gradient tape for reverse mode, `ForwardAccumulator` for forward mode.
+
+TensorFlow's convention for complex cotangents is the protocol's own. What its forward mode does with a
+`tf.custom_gradient` is measured: where the operators inside pass tangents on, those count and the rule is not
+consulted; where they do not (a body in NumPy), the rule is transposed; and where the rule itself computes in NumPy,
+the tangent is dropped without a word, beside other terms even unnoticed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck_backends.keras_layers import bind_layer, global_seed_generator
+
+Function = Callable[[Sequence[Any]], Sequence[Any]]
+
+NO_RULE = ("gradient registry has no entry", "No gradient defined for operation")
+"""What a LookupError of TensorFlow says when it means that an operator has no rule."""
+
+
+class TensorflowBackend:
+    """Tensors and variables of `tensorflow`, in eager mode."""
+
+    name = "tensorflow"
+    batch_from = 64
+    """From this many points on, tracing the mapped function pays: measured, 90 for values and 30 for pullbacks."""
+
+    def owns(self, leaf: object, /) -> bool:
+        """Tell whether `leaf` is a tensor, a variable or a sparse gradient."""
+        tf = sys.modules.get("tensorflow")
+        kinds = [getattr(tf, kind, None) for kind in ("Tensor", "Variable", "IndexedSlices")]
+        return isinstance(leaf, tuple(kind for kind in kinds if kind is not None))
+
+    def from_numpy(self, array: NDArray[Any], /, like: Any = None) -> Any:
+        """Copy `array` into a tensor of the same dtype, on the device of `like`."""
+        import tensorflow as tf
+
+        device = getattr(like, "device", None) if self.owns(like) else None
+        with tf.device(device or None):
+            return tf.constant(np.array(array, order="C", subok=False), dtype=tf.as_dtype(array.dtype))
+
+    def to_numpy(self, array: Any, /) -> NDArray[Any]:
+        """Copy a tensor, a variable, a sparse gradient or a number."""
+        import tensorflow as tf
+
+        return np.array(tf.convert_to_tensor(array).numpy())
+
+    def describe(self) -> dict[str, str]:
+        """Tell the devices, and the settings that numbers depend on."""
+        import tensorflow as tf
+
+        devices = tf.config.list_physical_devices()
+        return {
+            "devices": ", ".join(device.name.removeprefix("/physical_device:") for device in devices),
+            "tensor_float_32_execution_enabled": str(tf.config.experimental.tensor_float_32_execution_enabled()),
+            "keras floatx": tf.keras.backend.floatx(),
+        }
+
+    def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
+        """Evaluate `f(xs)` eagerly."""
+        return _tensors(f(list(xs)))
+
+    def vjp(self, f: Function, xs: Sequence[Any], /) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
+        """Record `f(xs)` on a persistent tape.
+
+        Raises:
+            NotImplementedError: something in `f` has no gradient. TensorFlow tells so when the pullback is called.
+        """
+        import tensorflow as tf
+
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            wanted = [x for x in xs if _has_derivative(x)]
+            tape.watch(wanted)
+            ys = _tensors(f(list(xs)))
+
+        def pullback(cotangents: Sequence[Any]) -> list[Any]:
+            pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if _has_derivative(y)]
+            if not pairs or not wanted:
+                return [None] * len(xs)
+            targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
+            with _missing_rules():
+                gradients = iter(tape.gradient(targets, wanted, output_gradients=weights))
+            return [_dense(next(gradients)) if _has_derivative(x) else None for x in xs]
+
+        return ys, pullback
+
+    def jvp(self, f: Function, xs: Sequence[Any], tangents: Sequence[Any], /) -> tuple[list[Any], list[Any]]:
+        """Push `tangents` forward with a `ForwardAccumulator`.
+
+        Raises:
+            NotImplementedError: something in `f` has no forward rule.
+        """
+        import tensorflow as tf
+
+        primals = [part for x in xs for part in _real_parts(x)]
+        directions = [part for x, t in zip(xs, tangents, strict=True) if _has_derivative(x) for part in _real_parts(t)]
+        with _missing_rules(), tf.autodiff.ForwardAccumulator(primals, directions) as accumulator:
+            parts = iter(primals)
+            ys = _tensors(f([_from_real_parts(x, parts) for x in xs]))
+        dys = [_dense(accumulator.jvp(y)) if _has_derivative(y) else None for y in ys]
+        silent = [i for i, (y, dy) in enumerate(zip(ys, dys, strict=True)) if dy is None and _has_derivative(y)]
+        if silent and _connected(f, xs, silent):
+            raise NotImplementedError(
+                "ForwardAccumulator lost the tangent of an output that the tape connects to the inputs: something "
+                "between them has no forward rule, such as a tf.custom_gradient whose rule computes with NumPy"
+            )
+        return ys, dys
+
+    def batch(self, f: Function, /) -> Function:
+        """Map `f` with `tf.vectorized_map`, which traces it at every call; pullbacks may be mapped too."""
+        import tensorflow as tf
+
+        def mapped(xs: list[Any]) -> Any:
+            return tf.vectorized_map(lambda rows: _tensors(f(rows)), xs, fallback_to_while_loop=False)
+
+        # Without autograph, a function with `if x > 0` raises here, and its points are evaluated one by one.
+        traced = tf.function(mapped, autograph=False)
+        traced._omit_frequent_tracing_warning = True  # one trace for each f is what is meant
+        return lambda xs: list(traced(list(xs)))
+
+    @contextmanager
+    def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
+        """Pin the global seed, the global generator and the seed generator of Keras.
+
+        Kernels with a seed of their own (`tf.random.normal(..., seed=1)`, or any random operator inside a
+        `tf.function`) keep counters that only clearing all kernels resets, which makes the next evaluation some
+        twenty times slower: that happens on entering and after draws that can be seen, and theirs cannot.
+        """
+        if "tensorflow" not in sys.modules:
+            yield lambda: False
+            return
+        with _global_generators(seed) as states:
+            pins = [_pin_global_seed(seed), *(_pin_variable(state) for state in states)]
+            try:
+                yield lambda: any([rewind() for rewind, _ in pins])
+            finally:
+                for _, restore in pins:
+                    restore()
+
+    def bind(self, f: object, /) -> tuple[Callable[..., Any], dict[str, Any]] | None:
+        """Split a built Keras layer or model into a function of its trainable variables, and their values.
+
+        Raises:
+            ValueError: the layer has not been built, and so has no variables yet.
+        """
+        return bind_layer(f, self.name)
+
+
+@contextmanager
+def _missing_rules() -> Iterator[None]:
+    try:
+        yield
+    except LookupError as error:
+        if not any(text in str(error) for text in NO_RULE):
+            raise
+        raise NotImplementedError(str(error)) from error
+
+
+def _tensors(ys: Sequence[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    return [tf.convert_to_tensor(y) for y in ys]
+
+
+def _has_derivative(x: Any) -> bool:
+    return bool(x.dtype.is_floating or x.dtype.is_complex)
+
+
+def _dense(gradient: Any) -> Any:
+    return None if gradient is None else _tensors([gradient])[0]
+
+
+def _real_parts(x: Any) -> list[Any]:
+    """Forward mode watches real tensors only; a complex one is put together from two."""
+    import tensorflow as tf
+
+    if not _has_derivative(x):
+        return []
+    return [tf.math.real(x), tf.math.imag(x)] if x.dtype.is_complex else [tf.identity(x)]
+
+
+def _from_real_parts(x: Any, parts: Iterator[Any]) -> Any:
+    import tensorflow as tf
+
+    if not _has_derivative(x):
+        return x
+    return tf.complex(next(parts), next(parts)) if x.dtype.is_complex else next(parts)
+
+
+def _connected(f: Function, xs: Sequence[Any], outputs: Sequence[int]) -> bool:
+    import tensorflow as tf
+
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        wanted = [x for x in xs if _has_derivative(x)]
+        tape.watch(wanted)
+        ys = _tensors(f(list(xs)))
+    with _missing_rules():
+        return any(g is not None for i in outputs for g in tape.gradient(ys[i], wanted))
+
+
+Pin = tuple[Callable[[], bool], Callable[[], None]]
+"""How to rewind a generator, telling whether it had been drawn from, and how to put it back as it was found."""
+
+
+def _pin_global_seed(seed: int) -> Pin:
+    import tensorflow as tf
+    from tensorflow.python.eager import context  # the seed can be set through tf.random, but not read
+
+    state = context.context()
+    seed_before, draws_before = state._seed, getattr(state, "_rng", None)
+    tf.random.set_seed(seed)
+    start = state._rng.getstate()
+
+    def rewind() -> bool:
+        used = bool(state._rng.getstate() != start)
+        if used:
+            tf.random.set_seed(seed)
+        return used
+
+    def restore() -> None:
+        state._seed = seed_before
+        if draws_before is not None:
+            state._rng = draws_before
+
+    return rewind, restore
+
+
+@contextmanager
+def _global_generators(seed: int) -> Iterator[list[Any]]:
+    """Provide the states of TensorFlow's and Keras's global generators, which otherwise appear at their first use."""
+    import tensorflow as tf
+    from tensorflow.python.ops import stateful_random_ops as owner
+
+    before = owner.global_generator
+    owner.global_generator = before or tf.random.Generator.from_seed(seed)
+    try:
+        with global_seed_generator(seed) as of_keras:
+            yield [owner.global_generator.state, *of_keras]
+    finally:
+        owner.global_generator = before
+
+
+def _pin_variable(variable: Any) -> Pin:
+    """Pin a generator's state where it is: any state is as good as another, as long as it is the same one."""
+    start = variable.numpy().copy()
+
+    def rewind() -> bool:
+        used = not np.array_equal(variable.numpy(), start)
+        if used:
+            variable.assign(start)
+        return used
+
+    return rewind, lambda: variable.assign(start)

@@ -1,0 +1,234 @@
+"""PyTorch: the tape for reverse mode, dual numbers for forward mode.
+
+The tape and not `torch.func`: functorch refuses an `autograd.Function` that has no `setup_context`, which is what most
+custom operators are. Gradient recording is switched on inside every evaluation, whatever the caller's mode is, because
+functions may themselves differentiate (forces from an energy); outputs are detached before they are returned.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck_backends.keras_layers import bind_layer
+
+Function = Callable[[Sequence[Any]], Sequence[Any]]
+
+NO_RULE = (
+    "no autograd formula was registered",  # torch.library.custom_op without register_autograd
+    "jvp is not implemented for the c++ API",  # torch::autograd::Function
+    "marked with @once_differentiable",
+)
+"""What a RuntimeError says when it means that a rule is missing; other missing rules are NotImplementedErrors."""
+
+
+class TorchBackend:
+    """Tensors of `torch`, on any device."""
+
+    name = "torch"
+    batch_from = 4
+    """From this many points on, `batch` is faster than a loop: measured, 4 for values and for pullbacks."""
+
+    def owns(self, leaf: object, /) -> bool:
+        """Tell whether `leaf` is a tensor or parameter."""
+        return isinstance(leaf, getattr(sys.modules.get("torch"), "Tensor", ()))
+
+    def from_numpy(self, array: NDArray[Any], /, like: Any = None) -> Any:
+        """Copy `array` into a tensor of the same dtype that requires no gradient, on the device of `like`."""
+        import torch
+
+        copy = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", subok=False)
+        dtype = getattr(torch, copy.dtype.name, None)
+        if copy.dtype.kind not in "biufc" and isinstance(dtype, torch.dtype):  # bfloat16 and float8, of ml_dtypes
+            tensor = torch.from_numpy(copy.view(f"uint{8 * copy.itemsize}")).view(dtype)
+        else:
+            tensor = torch.from_numpy(copy)
+        return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
+
+    def to_numpy(self, array: Any, /) -> NDArray[Any]:
+        """Copy a tensor of any device and layout, or a number."""
+        import torch
+
+        if not isinstance(array, torch.Tensor):
+            return np.array(array)
+        tensor = array.detach()
+        tensor = (tensor if tensor.layout == torch.strided else tensor.to_dense()).cpu().resolve_conj().resolve_neg()
+        if tensor._is_zerotensor():  # what forward mode hands out for a zero tangent has no memory
+            tensor = torch.zeros(tensor.shape, dtype=tensor.dtype)
+        name = str(tensor.dtype).removeprefix("torch.")
+        if name.startswith(("bfloat", "float8")):
+            import ml_dtypes
+
+            width = 8 * tensor.element_size()
+            return np.array(tensor.view(getattr(torch, f"uint{width}")).numpy()).view(getattr(ml_dtypes, name))
+        return np.array(tensor.numpy())
+
+    def describe(self) -> dict[str, str]:
+        """Tell the devices, and the settings that numbers depend on."""
+        import torch
+
+        gpus = [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+        return {
+            "devices": ", ".join(["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])]),
+            "default dtype": str(torch.get_default_dtype()),
+            "float32 matmul precision": torch.get_float32_matmul_precision(),
+            "cudnn.allow_tf32": str(torch.backends.cudnn.allow_tf32),
+        }
+
+    def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
+        """Evaluate `f` at `xs` themselves: if it changes them in place, that shows."""
+        with _recording():
+            return [y.detach() for y in _tensors(f([x.clone() if x.is_inference() else x.detach() for x in xs]))]
+
+    def vjp(self, f: Function, xs: Sequence[Any], /) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
+        """Record `f` at copies of `xs` on the tape; nobody's `.grad` is touched.
+
+        Raises:
+            NotImplementedError: something in `f` has no backward. Torch tells so only when the pullback is called.
+        """
+        import torch
+
+        with _recording():
+            leaves = [_variable(x) for x in xs]
+            ys = _tensors(f([_not_leaf(x) for x in leaves]))
+        wanted = [x for x in leaves if x.requires_grad]
+
+        def pullback(cotangents: Sequence[Any]) -> list[Any]:
+            pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if y.requires_grad]
+            if not pairs or not wanted:
+                return [None] * len(leaves)
+            with _missing_rules():
+                targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
+                gradients = torch.autograd.grad(targets, wanted, weights, retain_graph=True, allow_unused=True)
+            found = iter(gradients)
+            return [next(found) if x.requires_grad else None for x in leaves]
+
+        return [y.detach() for y in ys], pullback
+
+    def jvp(self, f: Function, xs: Sequence[Any], tangents: Sequence[Any], /) -> tuple[list[Any], list[Any]]:
+        """Evaluate `f` on dual numbers.
+
+        The primals are recorded on the tape as well: without it, operators made by `torch.library.custom_op` drop
+        their tangents without a word, with it they say that they have no forward rule.
+
+        Raises:
+            NotImplementedError: something in `f` has no forward rule.
+        """
+        forward_ad = _forward_mode()
+        with _recording(), forward_ad.dual_level(), _missing_rules():
+            variables = [_variable(x) for x in xs]
+            duals = [
+                forward_ad.make_dual(_not_leaf(x), t.detach().clone()) if x.requires_grad else x
+                for x, t in zip(variables, tangents, strict=True)
+            ]
+            pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]
+        return [y.detach() for y, _ in pairs], [None if t is None else t.detach() for _, t in pairs]
+
+    def batch(self, f: Function, /) -> Function:
+        """Map `f` with `torch.func.vmap`; pullbacks of this adapter may be mapped too, pushforwards may not."""
+        import torch
+
+        mapped: Function = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
+        return mapped
+
+    @contextmanager
+    def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
+        """Pin the default generators of the CPU and, where CUDA is in use, of its devices."""
+        torch = sys.modules.get("torch")
+        generators = [] if torch is None else [torch.default_generator]
+        if torch is not None and torch.cuda.is_initialized():
+            generators += torch.cuda.default_generators
+        before = [g.get_state() for g in generators]
+        start = [g.manual_seed(seed).get_state() for g in generators]
+
+        def rewind() -> bool:
+            used = [not g.get_state().equal(s) for g, s in zip(generators, start, strict=True)]
+            for generator, state, drawn in zip(generators, start, used, strict=True):
+                if drawn:
+                    generator.set_state(state)
+            return any(used)
+
+        try:
+            yield rewind
+        finally:
+            for generator, state in zip(generators, before, strict=True):
+                generator.set_state(state)
+
+    def bind(self, f: object, /) -> tuple[Callable[..., Any], dict[str, Any]] | None:
+        """Split a `torch.nn.Module` into a function of its parameters that require gradients, and those parameters.
+
+        Buffers and frozen parameters are copied for every call, so that batch normalisation does not move its
+        statistics; they follow the given parameters to float64.
+        """
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(f, torch.nn.Module):
+            return None
+        if layer := bind_layer(f, self.name):  # a Keras layer on torch is a module, but not by its parameters
+            return layer
+        module: Any = f
+        trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
+
+        def function(parameters: dict[str, Any], /, *args: Any, **kwargs: Any) -> Any:
+            wide = any(p.dtype in (torch.float64, torch.complex128) for p in parameters.values())
+            rest = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+            state = {n: _copy(t, wide) for n, t in rest.items() if n not in trainable}
+            return torch.func.functional_call(module, {**state, **parameters}, args, kwargs)
+
+        return function, trainable
+
+
+@contextmanager
+def _recording() -> Iterator[None]:
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def _missing_rules() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, NotImplementedError) or not any(text in str(error) for text in NO_RULE):
+            raise
+        raise NotImplementedError(str(error)) from error
+
+
+def _forward_mode() -> Any:
+    """Import forward mode; at its first use, torch compiles rules with a function that it calls deprecated itself."""
+    from torch.autograd import forward_ad
+
+    if "torch._decomp.decompositions_for_jvp" not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import_module("torch._decomp.decompositions_for_jvp")
+    return forward_ad
+
+
+def _tensors(ys: Sequence[Any]) -> list[Any]:
+    import torch
+
+    return [y if isinstance(y, torch.Tensor) else torch.as_tensor(y) for y in ys]
+
+
+def _variable(x: Any) -> Any:
+    copy = x.detach().clone()
+    return copy.requires_grad_() if copy.is_floating_point() or copy.is_complex() else copy
+
+
+def _not_leaf(x: Any) -> Any:
+    """Functions may change their input in place, which torch forbids for leaves."""
+    return x.clone() if x.requires_grad else x
+
+
+def _copy(tensor: Any, wide: bool) -> Any:
+    copy = tensor.detach().clone()
+    return copy.double() if wide and copy.is_floating_point() else copy
