@@ -44,8 +44,10 @@ def demo() -> None:
 @main.command()
 def doctor() -> None:
     """Print versions, devices and precision settings; imports every installed framework."""
+    from xcheck.console import quieten_frameworks
     from xcheck.versions import collect_versions, format_versions
 
+    quieten_frameworks()
     click.echo(format_versions(collect_versions(describe=True)))
 
 

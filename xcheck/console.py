@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +12,15 @@ if TYPE_CHECKING:
     from xcheck.report import Report
 
 COLORS = {"agree": "green", "disagree": "red", "inconclusive": "yellow"}
+
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+"""Keeps TensorFlow from announcing itself on a terminal."""
+
+
+def quieten_frameworks() -> None:
+    """Ask frameworks that are not yet imported for silence; what is set already stays."""
+    for variable, value in QUIET.items():
+        os.environ.setdefault(variable, value)
 
 
 def print_line(console: Console, line: str, style: str = "") -> None:

@@ -5,7 +5,6 @@ The cases are in `xcheck.demos`. Each states the verdict that it has to get, so 
 
 from __future__ import annotations
 
-import os
 import time
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,15 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from xcheck.checks import check
-from xcheck.console import print_error, print_line, print_report
+from xcheck.console import print_error, print_line, print_report, quieten_frameworks
 from xcheck.demos import Case
 from xcheck.registry import FRAMEWORKS
 
 NAMES = ("numpy", *FRAMEWORKS)
 """The frameworks that have a demo, in the order of the show."""
-
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-"""Keeps TensorFlow's start-up messages out of the show; what is set already stays."""
 
 
 def run_demo(console: Console) -> bool:
@@ -32,8 +28,7 @@ def run_demo(console: Console) -> bool:
         Whether every case got the verdict that it has to get.
     """
     start = time.perf_counter()
-    for variable, value in QUIET.items():
-        os.environ.setdefault(variable, value)
+    quieten_frameworks()
     present = [name for name in NAMES if _is_installed(name)]
     results = [result for name in present for result in _show_framework(console, name)]
     console.rule("summary")
