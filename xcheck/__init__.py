@@ -1,11 +1,21 @@
-"""Check derivatives: automatic or hand-written, in PyTorch, JAX, TensorFlow and NumPy, with a verdict to defend."""
+"""Check derivatives: automatic or hand-written, in PyTorch, JAX, TensorFlow and NumPy, with a verdict to defend.
 
-from xcheck.checks import check
-from xcheck.comparison import Comparison, Entry
-from xcheck.measurement import finite_difference, gradient, jacobian, jacobian_diagonal
-from xcheck.registry import backends
-from xcheck.report import DerivativeError, InconclusiveError, Report
-from xcheck.verdict import Verdict
+The names below are imported when they are first used: a mere `import xcheck` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xcheck.checks import check
+    from xcheck.comparison import Comparison, Entry
+    from xcheck.measurement import finite_difference, gradient, jacobian, jacobian_diagonal
+    from xcheck.registry import backends
+    from xcheck.report import DerivativeError, InconclusiveError, Report
+    from xcheck.verdict import Verdict
+    from xcheck.versions import show_versions
 
 __version__ = "0.1.0"
 
@@ -22,4 +32,30 @@ __all__ = [
     "gradient",
     "jacobian",
     "jacobian_diagonal",
+    "show_versions",
 ]
+
+_HOMES = {
+    "checks": ("check",),
+    "comparison": ("Comparison", "Entry"),
+    "measurement": ("finite_difference", "gradient", "jacobian", "jacobian_diagonal"),
+    "registry": ("backends",),
+    "report": ("DerivativeError", "InconclusiveError", "Report"),
+    "verdict": ("Verdict",),
+    "versions": ("show_versions",),
+}
+"""The module that each public name comes from."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, and keep it."""
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names, those not yet imported as well."""
+    return sorted({*globals(), *__all__})

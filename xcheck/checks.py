@@ -13,10 +13,10 @@ import numpy as np
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
-from xcheck.consistency import compare_modes
+from xcheck.consistency import Undecided, compare_modes
 from xcheck.derivatives import forward_jacobian, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
-from xcheck.judgement import judge
+from xcheck.judgement import Judgement, judge
 from xcheck.probing import Arena, probe_forward, probe_reverse
 from xcheck.problem import Problem
 from xcheck.protocol import Backend, SupportsJVP, SupportsVJP
@@ -208,17 +208,21 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     reverse = None if tall else _claim(arena, reverse_jacobian, "vjp", found)
     wide = problem.n > FORWARD_COLUMNS and reverse is not None
     forward = None if wide else _claim(arena, forward_jacobian, "jvp", found)
+    undecided = Undecided(np.zeros(problem.m, bool), np.zeros(problem.n, bool))
     for claim in (reverse, forward):
         if claim is not None:
-            found.comparisons.append(_compare_backend(arena, witness, claim))
+            comparison, judgement = _compare_backend(arena, witness, claim)
+            found.comparisons.append(comparison)
+            missing = judgement.without_derivative()
+            undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
     tried = [line.partition(":")[0] for line in found.unchecked]
     if any(f"{problem.backend.name}/{mode}" in tried for mode in ("vjp", "jvp")) or not _has_both(problem):
         return
-    modes = _modes(arena, reverse, forward, found)
+    modes = _modes(arena, reverse, forward, found, undecided)
     if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
         claim = _claim(arena, forward_jacobian, "jvp", found)
         if claim is not None:
-            found.comparisons.append(_compare_backend(arena, witness, claim))
+            found.comparisons.append(_compare_backend(arena, witness, claim)[0])
 
 
 def _check_by_probes(arena: Arena, found: _Findings) -> None:
@@ -234,9 +238,11 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
         _modes(arena, None, None, found)
 
 
-def _modes(arena: Arena, reverse: Claim | None, forward: Claim | None, found: _Findings) -> Comparison | None:
+def _modes(
+    arena: Arena, reverse: Claim | None, forward: Claim | None, found: _Findings, undecided: Undecided | None = None
+) -> Comparison | None:
     try:
-        comparison = compare_modes(arena.problem, reverse, forward, arena.seed)
+        comparison = compare_modes(arena.problem, reverse, forward, arena.seed, undecided)
     except NotImplementedError as error:
         found.unchecked.append(f"{arena.problem.backend.name}/jvp: no rule ({_first_line(error)})")
         return None
@@ -253,20 +259,23 @@ def _claim(arena: Arena, derive: Callable[[Problem], Claim], mode: str, found: _
         found.unchecked.append(f"{source}: no rule ({_first_line(error)})")
     except Exception as error:
         if mode == "vjp":
-            error.add_note(f"xcheck: raised by {source} of {problem.call.title}.")
+            error.add_note(
+                f"xcheck: raised by {source} of {problem.call.title}. If an input is not meant to be differentiated, name "
+                f"the others in wrt=; the inputs that vary are {', '.join(b.name for b in problem.inputs.blocks)}."
+            )
             raise
         found.unchecked.append(f"{source}: raised {type(error).__name__} ({_first_line(error)})")
     return None
 
 
-def _compare_backend(arena: Arena, witness: Witness, claim: Claim) -> Comparison:
+def _compare_backend(arena: Arena, witness: Witness, claim: Claim) -> tuple[Comparison, Judgement]:
     problem = arena.problem
     claimed = np.ascontiguousarray(claim.value.T)
     found = judge(witness, claimed, claim.precision, shift=arena.shift(claim.outputs))
     notes = ()
     if claim.unconnected:
         notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
-    return compare(claim, claimed, found, _namer(problem), witness.source, notes)
+    return compare(claim, claimed, found, _namer(problem), witness.source, notes), found
 
 
 def _namer(problem: Problem) -> Callable[[int, int], str]:

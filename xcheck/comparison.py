@@ -52,9 +52,8 @@ class Entry:
     @property
     def ratio(self) -> float:
         """Claimed over measured; NaN where that means nothing."""
-        if not np.isfinite(self.claimed) or not np.isfinite(self.measured) or abs(self.measured) <= self.error_bar:
-            return float("nan")
-        return self.claimed / self.measured
+        known = np.isfinite(self.claimed) and np.isfinite(self.measured) and self.measured != 0
+        return self.claimed / self.measured if known and abs(self.measured) > self.error_bar else float("nan")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xcheck.protocol import RealArray
 from xcheck.reference.confirm import NO_DERIVATIVE, VETOES, adds_up, confirm
 from xcheck.reference.estimate import Estimate
-from xcheck.reference.grid import Rows
+from xcheck.reference.grid import Coordinates, Rows, mirrored
 from xcheck.reference.screen import Screening, screen
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.windows import Mask
@@ -37,11 +37,21 @@ POOR = "the error bar is too wide, next to the size of the entry and of its outp
 INSIDE_KINK = "a kink at the point; the claim lies between the slopes to its two sides, a valid generalised derivative"
 NAN_AT_KINK = "a kink at the point: no derivative exists there, and the claim is not finite"
 NAN_AT_EDGE = "the edge of the function's domain: no derivative exists there, and the claim is not finite"
-NAN_BESIDE = "the claim is not finite, and along other inputs the output has a kink or a jump: it has no derivative here"
-SENTENCES = ("", POOR, INSIDE_KINK, NAN_AT_KINK, NAN_AT_EDGE, NAN_BESIDE, NO_DERIVATIVE, *VETOES[1:], *REASONS.values())
+NAN_BESIDE = (
+    "the claim is not finite; the same output along other inputs, or other outputs along the same input, have a kink, a "
+    "jump or no finite value, and zero times infinity is NaN"
+)
+ONE_TRIANGLE = (
+    "the input is a symmetric matrix of which the function reads one triangle; the claim is right for symmetric changes "
+    "of it, which is a convention and not the derivative by single entries"
+)
+SENTENCES = ("", POOR, INSIDE_KINK, NAN_AT_KINK, NAN_AT_EDGE, NAN_BESIDE, ONE_TRIANGLE, NO_DERIVATIVE, *VETOES[1:], *REASONS.values())
 
 
-ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.UNRESOLVED)
+NEGLIGIBLE = 8.0
+"""A claim of at most this many ulps of the output per scale of the input is as good as zero beside a flat function."""
+
+ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.NONFINITE, Status.UNRESOLVED)
 """What an output without a derivative looks like along an input."""
 
 
@@ -75,6 +85,11 @@ class Judgement:
     def resolution(self) -> RealArray:
         """An error at least this large could not have been called agree."""
         return 2 * self.bar + self.rounding
+
+    def without_derivative(self) -> Mask:
+        """Tell which entries are inconclusive because the point has no derivative, and not for want of precision."""
+        poor = (self.reason == SENTENCES.index(POOR)) | (self.reason == 0)
+        return np.asarray((self.verdict == INCONCLUSIVE) & ~poor)
 
     def give_reason(self, where: Mask, rows: Rows, reason: str) -> None:
         """Call the entries `where` of `rows` inconclusive."""
@@ -127,6 +142,7 @@ def judge(
         rows = np.flatnonzero(np.any(open_, axis=1))
         if len(rows):
             _second_screen(case, rows, open_[rows])
+            _forgive_one_triangle(case)
         result = case.result
         result.value *= units
         result.bar *= units
@@ -228,9 +244,11 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     keep = np.any(open_, axis=1)
     if not np.any(keep):
         return
-    rows, open_, rounding = rows[keep], open_[keep], np.nan_to_num(rounding[keep], posinf=0.0)
+    rows, open_ = rows[keep], open_[keep]
+    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + 8 * case.unit * case.witness.row_scale
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
+    size, center = case.witness.sampler.size, case.witness.sampler.center
     row, output = np.nonzero(open_)
     where = (rows[row], output)
     result.value[where], result.bar[where] = estimate.value[row, output], estimate.bar[row, output]
@@ -238,7 +256,8 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.abs(c - estimate.value) <= estimate.bar + rounding
-    sharp = case.sharp(estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & (c == 0))
+    negligible = np.abs(c) <= NEGLIGIBLE * case.witness.grid.unit * np.maximum(1.0 / size, np.abs(center) / size)
+    sharp = case.sharp(estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & negligible)
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
     result.give_reason(measured & inside & ~sharp, rows, POOR)
@@ -252,9 +271,10 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     suspects = measured & ~inside
     suspects |= open_ & (estimate.status == Status.SATURATED) & ~inside
     suspects |= open_ & kink & ~within & np.isfinite(c)
-    rough = np.any(open_ & np.isin(estimate.status, ROUGH), axis=0)
-    result.give_reason(suspects & ~np.isfinite(c) & rough, rows, NAN_BESIDE)
-    suspects &= np.isfinite(c) | ~rough
+    rough = open_ & np.isin(estimate.status, ROUGH)
+    beside = np.any(rough, axis=0) | np.any(rough, axis=1)[:, None]
+    result.give_reason(suspects & ~np.isfinite(c) & beside, rows, NAN_BESIDE)
+    suspects &= np.isfinite(c) | ~beside
     if np.any(suspects):
         _confirm(case, rows, estimate, rounding, suspects)
 
@@ -285,7 +305,7 @@ def _confirm(case: _Case, rows: Rows, estimate: Estimate, rounding: RealArray, s
     second, veto = confirm(fresh, c * back, estimate.at(first).scaled(back), off * back, mask)
     second = second.scaled(1 / back)
     _record_second(case, rows[first], mask, veto, second, off)
-    confirmed = mask & (veto == 0)
+    confirmed = mask & (veto == 0) & np.isfinite(estimate.value[first])
     if np.any(confirmed):
         _require_additivity(case, rows[first], confirmed)
     if len(later):
@@ -325,3 +345,26 @@ def _require_additivity(case: _Case, rows: Rows, confirmed: Mask) -> None:
         where = np.zeros(confirmed.shape, bool)
         where[:, output] = confirmed[:, output]
         result.give_reason(where, rows, NO_DERIVATIVE)
+
+
+def _forgive_one_triangle(case: _Case) -> None:
+    """Tell a gradient convention for symmetric matrices from an error.
+
+    Eigenvalues, Cholesky factors and the like read one triangle of a symmetric input, and frameworks give them the
+    gradient for symmetric changes. Such a claim is wrong by single entries and right by pairs of them.
+    """
+    result, c = case.result, case.claimed
+    rows = np.flatnonzero(np.any(result.verdict == DISAGREE, axis=1))
+    if not len(rows) or not isinstance(case.witness.directions, Coordinates):
+        return
+    if len(case.witness.directions.index) != case.witness.problem.n:
+        return
+    partner, sign = mirrored(case.witness.problem)
+    unread = np.all(np.abs(result.value) <= np.maximum(result.bar, 0.0), axis=1)
+    wrong = result.verdict[rows] == DISAGREE
+    mirror, flip = partner[rows], sign[rows][:, None]
+    off = c[rows] + flip * c[mirror] - (result.value[rows] + flip * result.value[mirror])
+    allowed = result.bar[rows] + result.bar[mirror] + result.rounding[rows] + result.rounding[mirror]
+    paired = ((mirror != rows) & (unread[rows] | unread[mirror]))[:, None] & (np.abs(off) <= allowed)
+    if np.all(paired | ~wrong):
+        result.give_reason(wrong, rows, ONE_TRIANGLE)

@@ -105,14 +105,15 @@ def _vetoes(
     allowed = ~(gap > factor * bar + rounding)
     both = np.isfinite(first.bar) & (np.abs(first.value - value) > first.bar + bar)
     small = gap <= 2.0 ** (-p / 3) * np.abs(value)
-    inner = 8 * unit * np.maximum(1.0, ladder.center)
+    inner = 8 * unit * ladder.inner
+    hidden = ladder.flat[-1] & (0.25 * np.abs(c) <= 2 * inner)
     checks = [
         allowed,
         both,
         _noise_reading_allows(ladder, rules.z, unit, c, rounding),
         _some_scale_allows(ladder, windows, c, value, gap),
         small & ~_two_ranges_exclude(ladder, windows, c, rounding, fresh),
-        (gap <= inner) & (gap <= 0.01 * np.abs(c)),
+        ((gap <= inner) & (gap <= 0.01 * np.abs(c))) | hidden,
         _finer_than_floats(ladder, floor, gap, unit, p),
     ]
     claimless = ~np.isfinite(c)  # NaN where the function has a slope needs no second reading

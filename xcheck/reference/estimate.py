@@ -94,29 +94,41 @@ def explain(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     _read_sides(ladder, rules, result)
 
 
+JITTER = 8.0
+"""Changes of at most this many ulps, however large the step, are rounding and no slope."""
+
+STAIRCASE = 2.0**20
+"""Changes of more than this many ulps beside a flat stretch are the steps of a staircase."""
+
+
 def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     """Tell a constant from a saturated function: both are flat near the point.
 
-    Flat up to a quarter of the scale, or up to a step as large as a staircase's, is a zero slope. Flat near the point
-    with changes of a few ulps farther away is a slope that the values' rounding hides.
+    Flat up to a quarter of the scale, but for jitter, or up to a step as large as a staircase's, is a zero slope. Flat
+    near the point with changes that grow farther away is a slope that the values' rounding hides.
     """
     open_ = (result.status == Status.UNRESOLVED) | (result.value == 0)
     flat = np.logical_and.accumulate(ladder.flat[::-1], axis=0)[::-1]  # from the finest level upwards
     steps = np.sum(flat, axis=0)
-    reached = len(ladder.h) - steps  # index of the coarsest level that is flat
+    first = len(ladder.h) - steps  # index of the coarsest level that is flat
     pairs = np.arange(len(steps))
-    reach = ladder.h[np.minimum(reached, len(ladder.h) - 1), pairs]
-    change = np.fmax(np.abs(ladder.above), np.abs(ladder.below))[np.maximum(reached - 1, 0), pairs]
-    quantum = rules.unit * np.maximum(ladder.center, np.finfo(np.float64).tiny)
-    whole = (steps > 0) & ((reached == 0) | (reach > 0.1))
-    staircase = (steps >= 3) & (change > 2.0**20 * quantum)
-    far_enough = (np.max(ladder.h, axis=0) > 0.1) | staircase
-    zero = open_ & (whole | staircase) & far_enough
+    reach = ladder.h[np.minimum(first, len(ladder.h) - 1), pairs]
+    change = np.fmax(np.abs(ladder.above), np.abs(ladder.below))
+    beside = change[np.maximum(first - 1, 0), pairs]
+    near = ladder.h <= 0.26
+    farthest = np.max(np.where(near, ladder.h, 0.0), axis=0)
+    jitter = np.max(np.where(near, change, 0.0), axis=0)
+    quantum = rules.unit * ladder.inner
+    far = farthest > 0.1
+    constant = open_ & far & (steps > 0) & (jitter <= JITTER * quantum)
+    staircase = open_ & ~constant & (steps >= 3) & (beside > STAIRCASE * quantum)
+    zero = constant | staircase
     hidden = open_ & (steps >= 3) & ~zero
-    bar = rules.z * quantum / reach
+    bar = np.where(constant, (rules.z * quantum + jitter) / farthest, rules.z * quantum / reach)
+    bar = np.where(hidden, (rules.z * quantum + 2 * beside) / reach, bar)
     for where, status in ((zero, Status.FLAT), (hidden, Status.SATURATED)):
         result.value[where] = 0.0
-        result.bar[where] = result.noise[where] = (bar + np.where(hidden, 2 * change / reach, 0.0))[where]
+        result.bar[where] = result.noise[where] = bar[where]
         result.status[where] = status
 
 
@@ -148,8 +160,12 @@ def _read_noise(ladder: Ladder, rules: Rules, result: Estimate) -> None:
 
 
 def _read_sides(ladder: Ladder, rules: Rules, result: Estimate) -> None:
-    """Two one-sided limits that differ are a kink; one that exists alone is an edge; two that agree are a slope."""
-    open_ = result.status == Status.UNRESOLVED
+    """Two one-sided limits that differ are a kink; one that exists alone is an edge; two that agree are a slope.
+
+    A kink may also hide in a two-sided bar so wide that it covers both of its slopes.
+    """
+    vague = (result.status <= Status.NOISY) & (result.bar > 0.1 * np.abs(result.value))
+    open_ = (result.status == Status.UNRESOLVED) | vague
     if not np.any(open_):
         return
     part, part_rules = ladder.pairs(open_), _rules_for(rules, open_)
@@ -157,15 +173,17 @@ def _read_sides(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     left, left_bar = _side(part, "left", part_rules)
     both = np.isfinite(right_bar) & np.isfinite(left_bar)
     apart = both & (np.abs(right - left) > right_bar + left_bar)
-    value, bar = np.where(right_bar <= left_bar, right, left), np.minimum(right_bar, left_bar)
-    above_missing = ~np.any(np.isfinite(part.above[-3:]), axis=0)
-    below_missing = ~np.any(np.isfinite(part.below[-3:]), axis=0)
-    edge = above_missing | below_missing
+    sharper = apart & (np.maximum(right_bar, left_bar) < result.bar[open_] / 4)
     sub = result.at(open_)
-    sub.status = np.select([edge, apart, both], [Status.EDGE, Status.KINK, Status.OK], Status.UNRESOLVED).astype(np.int8)
+    replace = (sub.status == Status.UNRESOLVED) | sharper
+    missing = [~np.any(np.isfinite(change[-3:]), axis=0) for change in (part.above, part.below)]
+    status = np.select([missing[0] | missing[1], apart, both], [Status.EDGE, Status.KINK, Status.OK], Status.UNRESOLVED)
+    sub.status = np.where(replace, status, sub.status).astype(np.int8)
     sub.right, sub.left, sub.right_bar, sub.left_bar = right, left, right_bar, left_bar
     slope = sub.status == Status.OK
-    sub.value, sub.bar = np.where(slope, value, np.nan), np.where(slope, bar, np.inf)
+    value, bar = np.where(right_bar <= left_bar, right, left), np.minimum(right_bar, left_bar)
+    sub.value = np.where(replace, np.where(slope, value, np.nan), sub.value)
+    sub.bar = np.where(replace, np.where(slope, bar, np.inf), sub.bar)
     result.put(open_, sub)
 
 

@@ -169,6 +169,38 @@ class Probes:
 Directions = Coordinates | Probes
 
 
+def mirrored(problem: Problem) -> tuple[Rows, RealArray]:
+    """Pair every entry of a symmetric (Hermitian) input matrix with the one across the diagonal.
+
+    Returns:
+        The partner of each input, itself where there is none, and the sign of the partner's share: -1 for imaginary
+        parts.
+    """
+    partner, sign = np.arange(problem.n), np.ones(problem.n)
+    for block in problem.inputs.blocks:
+        if len(block.shape) < 2 or block.shape[-1] != block.shape[-2]:
+            continue
+        matrix = block.unpack(problem.x[block.slice]).astype(np.complex128)
+        size = np.max(np.abs(matrix), initial=0.0)
+        if not np.max(np.abs(matrix - np.conj(np.swapaxes(matrix, -1, -2))), initial=0.0) <= 1e-6 * size:
+            continue
+        parts = 2 if block.is_complex else 1
+        index = np.arange(block.size).reshape(*block.shape, parts)
+        partner[block.slice] = block.start + np.swapaxes(index, -2, -3).ravel()
+        if block.is_complex:
+            sign[block.slice.start + 1 : block.slice.stop : 2] = -1.0
+    return partner, sign
+
+
+def complex_partners(problem: Problem) -> Rows:
+    """Pair the real with the imaginary part of every complex output; real outputs with themselves."""
+    partner = np.arange(problem.m)
+    for block in problem.outputs.blocks:
+        if block.is_complex:
+            partner[block.slice] = block.start + (np.arange(block.size) ^ 1)
+    return partner
+
+
 def floor_power(values: RealArray) -> RealArray:
     """Return the largest power of two not above each positive value."""
     _, exponent = np.frexp(values)

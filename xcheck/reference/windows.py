@@ -29,7 +29,7 @@ class Ladder:
         above, below: f(x + t+) - f(x) and f(x) - f(x - t-), shape (L, P).
         central, even, right, left: the quotients D, S, R and L of these, shape (L, P).
         sigma: standard deviation of a value, shape (L, P).
-        center: |f(x)|, shape (P,).
+        inner: the size of values that may be rounded inside the function: |f(x)|, and 1 in user units, shape (P,).
     """
 
     levels: NDArray[np.int64]
@@ -42,7 +42,7 @@ class Ladder:
     right: RealArray
     left: RealArray
     sigma: RealArray
-    center: RealArray
+    inner: RealArray
 
     @property
     def h(self) -> RealArray:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, estimate, explain
-from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels
+from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
 from xcheck.reference.noise import noise_line, rounding_floor
 from xcheck.reference.sampler import Samples, Sampler
 from xcheck.reference.status import Status
@@ -56,6 +56,7 @@ class Witness:
         self.grid = Grid(problem.precision, seed)
         self.sampler = Sampler(problem, directions, self.grid, project)
         self.row_scale = np.zeros(self.sampler.m)
+        self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
         self.z = float(np.sqrt(2 * np.log(2 * self.entries / ALPHA)))
         self._noise: RealArray | None = None
 
@@ -81,6 +82,7 @@ class Witness:
 
     def raise_scale(self, sizes: RealArray) -> None:
         """Let trusted derivatives raise the outputs' row scales to `sizes`, shape (m,)."""
+        sizes = np.maximum(sizes, sizes[self._partner] * self.sampler.size[self._partner] / self.sampler.size)
         self.row_scale = np.maximum(self.row_scale, sizes)
 
     def measure(self, rows: Rows, wanted: Mask, groups: tuple[int, ...] = (0,), rounds: int = ROUNDS) -> Estimate:
@@ -120,7 +122,7 @@ class Witness:
     def ladder(self, levels: tuple[int, ...], rows: Rows, keep: Mask) -> tuple[Ladder, RealArray]:
         """Build the quotients of the kept pairs `(rows, outputs)` and the rounding part of their noise."""
         samples = self.sampler.take(levels, rows)
-        return _quotients(samples, self.noise(), self.grid, keep)
+        return _quotients(samples, self.noise(), self.grid, keep, 1.0 / self.sampler.size)
 
     def rules(self, floor: RealArray) -> Rules:
         """Return the rules for windows."""
@@ -175,7 +177,9 @@ class Witness:
         result.status[random] = Status.NONDETERMINISTIC
 
 
-def _quotients(samples: Samples, noise: RealArray, grid: Grid, keep: Mask) -> tuple[Ladder, RealArray]:
+def _quotients(
+    samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: RealArray
+) -> tuple[Ladder, RealArray]:
     row, output = np.nonzero(keep)
     center = samples.center[output]
     plus, minus = samples.plus[:, row], samples.minus[:, row]
@@ -190,7 +194,6 @@ def _quotients(samples: Samples, noise: RealArray, grid: Grid, keep: Mask) -> tu
         growth = np.clip(np.where(np.isfinite(growth), growth, 1.0), 1.0, 16.0)
         sigma = np.maximum(floor, noise[output] * growth)
         right, left = up / plus, down / minus
-    ladder = Ladder(
-        np.array(samples.levels), plus, minus, up, down, central, even, right, left, sigma, np.abs(center)
-    )
+    inner = np.maximum(np.abs(center), one[output])
+    ladder = Ladder(np.array(samples.levels), plus, minus, up, down, central, even, right, left, sigma, inner)
     return ladder, floor

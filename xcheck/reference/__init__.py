@@ -1,0 +1,1 @@
+"""The independent witness: derivatives measured from the function's values alone, with trustworthy error bars."""
