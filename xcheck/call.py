@@ -5,30 +5,48 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.protocol import Backend, Native, SupportsModules
-from xcheck.pytree import Structure, flatten, leaf_names
+from xcheck.pytree import Path, Structure, flatten, named_paths
 from xcheck.registry import infer, module_owner, owner, resolve
-from xcheck.space import PRECISION, is_differentiable
+from xcheck.space import PRECISION, is_differentiable, widened
 
 Wrt = int | str | Sequence[int | str] | None
+
+INTEGERS = (
+    "Integers have no derivatives: pass 3.0 for 3, x.astype(float) for an integer array, np.zeros(3) instead of "
+    "np.zeros(3, dtype=int)."
+)
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One leaf of the inputs."""
+    """One leaf of the inputs.
+
+    Attributes:
+        name: what reports call it.
+        argument: the argument that it is part of.
+        position: the argument's position; None for keyword arguments and parameters of modules.
+        path: the keys that lead to the leaf within its argument.
+        value: what the function is given, a native array unless it is held constant.
+        array: the same in NumPy; None for what is no array.
+        constant: why it is held constant; empty if it varies.
+    """
 
     name: str
     argument: str
     position: int | None
-    value: Any
+    path: Path = ()
+    value: Any = None
     array: NDArray[Any] | None = None
     constant: str = ""
 
@@ -58,30 +76,64 @@ class Call:
     title: str
     is_module: bool = False
 
-    @property
+    @functools.cached_property
     def varying(self) -> list[Leaf]:
         """The leaves that derivatives are taken with respect to."""
         return [leaf for leaf in self.leaves if leaf.varies]
 
-    def arguments(self, xs: Sequence[Native]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Rebuild the positional and keyword arguments around the varying leaves `xs`."""
-        values = iter(xs)
-        args, kwargs = self.structure.unflatten([next(values) if x.varies else x.value for x in self.leaves])
+    @functools.cached_property
+    def constant(self) -> list[Leaf]:
+        """The leaves that are held constant."""
+        return [leaf for leaf in self.leaves if not leaf.varies]
+
+    @functools.cached_property
+    def count(self) -> int:
+        """How many positional arguments the user gave."""
+        args, _ = self.given([None] * len(self.varying), [None] * len(self.constant))
+        return len(args)
+
+    def constants(self) -> list[Any]:
+        """Copy the values of the constant leaves, so that a function that changes them changes no user's array."""
+        return [_copied(leaf, self.backend) for leaf in self.constant]
+
+    def arguments(self, xs: Sequence[Any], constants: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Rebuild the positional and keyword arguments around the leaves."""
+        varying, rest = iter(xs), iter(constants)
+        args, kwargs = self.structure.unflatten([next(varying if x.varies else rest) for x in self.leaves])
         return args, kwargs
 
-    def positional(self, xs: Sequence[Native]) -> tuple[Any, ...]:
-        """Rebuild the positional arguments as the user gave them, without the parameters of a module."""
-        args, _ = self.arguments(xs)
-        return args[1:] if self.is_module else args
+    def given(self, xs: Sequence[Any], constants: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Rebuild the arguments as the user gave them, without the parameters of a module."""
+        args, kwargs = self.arguments(xs, constants)
+        return (args[1:] if self.is_module else args), kwargs
 
-    def __call__(self, xs: Sequence[Native]) -> Any:
+    def __call__(self, xs: Sequence[Native], constants: Sequence[Any]) -> Any:
         """Call the function with `xs` in place of the varying leaves."""
-        args, kwargs = self.arguments(xs)
+        args, kwargs = self.arguments(xs, constants)
         return self.function(*args, **kwargs)
+
+    def watched(self, xs: Sequence[Native], constants: Sequence[Any]) -> tuple[Any, tuple[str, ...]]:
+        """Call the function; returns the value and the names of containers in which it replaced or removed leaves."""
+        args, kwargs = self.arguments(xs, constants)
+        given: dict[int | str, Any] = dict(enumerate(args)) | kwargs
+        before = {key: flatten(value)[0] for key, value in given.items()}
+        result = self.function(*args, **kwargs)
+        changed = [key for key, value in given.items() if not _same_objects(before[key], flatten(value)[0])]
+        return result, tuple(self._argument(key) for key in changed)
+
+    def in_float64(self) -> Call:
+        """Return the call with its constant floating-point arrays in 64 bits, to go with 64-bit inputs."""
+        return replace(self, leaves=tuple(_widened(leaf, self.backend) for leaf in self.leaves))
 
     def unchecked(self) -> list[str]:
         """Say of every input that is held constant that it is, and why."""
-        return [f"{leaf.name}: {leaf.constant}" for leaf in self.leaves if leaf.constant and leaf.array is not None]
+        return [f"{leaf.name}: {leaf.constant}" for leaf in self.constant]
+
+    def _argument(self, key: int | str) -> str:
+        if isinstance(key, str):
+            return key
+        position = key - 1 if self.is_module else key
+        return next((leaf.argument for leaf in self.leaves if leaf.position == position), f"argument {position}")
 
 
 def read_call(
@@ -94,17 +146,17 @@ def read_call(
     """Open a call: find the backend, name the leaves, and decide which of them vary.
 
     Floating-point and complex arrays vary, and so do positional Python floats of NumPy functions. Integers, booleans,
-    strings and keyword floats are held constant. A module of the backend brings its named parameters along.
+    strings and keyword floats are held constant. A module of the backend brings its named parameters along. NumPy
+    arrays become arrays of the backend.
 
     Raises:
-        TypeError: `function` is not callable, an input is an `np.matrix`, two frameworks are mixed.
-        ValueError: nothing varies, `wrt` names nothing, the backend is unknown.
+        TypeError: `function` is not callable, an input is an `np.matrix`, two frameworks are mixed, nothing varies.
+        ValueError: there are no inputs, `wrt` names nothing, the backend is unknown.
     """
     _require_callable(function)
     tree = (tuple(inputs), dict(kwargs or {}))
-    values, _ = flatten(tree)
-    arguments = _argument_names(function, tree[0])
-    named = _named_leaves(tree, arguments)
+    named = _named_leaves(tree, _argument_names(function, tree[0]))
+    values, structure = flatten(tree)
     for leaf, value in zip(named, values, strict=True):
         _refuse(leaf.name, value)
     chosen = _choose_backend(function, backend, [(x.name, v) for x, v in zip(named, values, strict=True)])
@@ -112,10 +164,8 @@ def read_call(
     bound = chosen.bind(function) if isinstance(chosen, SupportsModules) else None
     if bound is not None:
         function, parameters = bound
-        tree = ((parameters, *tree[0]), tree[1])
-        head = [Leaf(name, name, None, None) for name in parameters]
-        named = [*sorted(head, key=lambda leaf: leaf.name), *named]
-    values, structure = flatten(tree)
+        named = [*_parameter_leaves(parameters, {leaf.argument for leaf in named}), *named]
+        values, structure = flatten(((parameters, *tree[0]), tree[1]))
     leaves = tuple(_classify(leaf, value, chosen) for leaf, value in zip(named, values, strict=True))
     call = Call(function, chosen, structure, _select(leaves, wrt), title, bound is not None)
     _require_something(call)
@@ -127,13 +177,15 @@ def _require_callable(function: Any) -> None:
         return
     shape = getattr(function, "shape", None)
     what = type(function).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")
-    raise TypeError(f"function must be callable; given: {what}. Pass the function itself: check(f, x), not check(f(x), x).")
+    raise TypeError(f"f must be callable; given: {what}. Pass the function itself: check(f, x), not check(f(x), x).")
+
+
+# Names
 
 
 def _argument_names(function: Any, args: tuple[Any, ...]) -> list[str]:
-    parameters = _parameters(function)
     names: list[str] = []
-    for parameter in parameters:
+    for parameter in _parameters(function):
         if parameter.kind is parameter.VAR_POSITIONAL:
             names += [f"{parameter.name}[{i}]" for i in range(max(0, len(args) - len(names)))]
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -145,28 +197,62 @@ def _argument_names(function: Any, args: tuple[Any, ...]) -> list[str]:
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
     """Return the parameters of a function, of a module's forward pass, or of the rule behind `Op.apply`."""
-    rule = _rule_owner(function)
-    target = getattr(rule or function, "forward", None) or getattr(function, "call", None) or function
+    rule = _rule_of(function)
+    if rule is not None:
+        parameters = _signature(rule.forward)
+        return parameters if _has_own_context(rule) else parameters[1:]
+    parameters = _signature(function)
+    if all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters):  # modules name them in `forward` or `call`
+        inner = getattr(function, "forward", None) or getattr(function, "call", None)
+        return _signature(inner) if callable(inner) else parameters
+    return parameters
+
+
+def _signature(function: Any) -> list[inspect.Parameter]:
     try:
-        parameters = list(inspect.signature(target).parameters.values())
-    except (TypeError, ValueError):  # builtins and ufuncs have no signature
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some builtins have none
         return []
-    return parameters[1:] if rule is not None and parameters and parameters[0].name == "ctx" else parameters
 
 
-def _rule_owner(function: Any) -> type | None:
-    owner = getattr(function, "__self__", None)
-    return owner if isinstance(owner, type) and hasattr(owner, "forward") else None
+def _rule_of(function: Any) -> Any:
+    """Return the class behind the `apply` of a `torch.autograd.Function`, recognised by its shape."""
+    rule = getattr(function, "__self__", None)
+    is_rule = isinstance(rule, type) and hasattr(rule, "forward") and hasattr(rule, "setup_context")
+    return rule if is_rule else None
+
+
+def _has_own_context(rule: type) -> bool:
+    """Tell whether `setup_context` is overridden; `forward` then takes no context."""
+    return any("setup_context" in vars(base) and not base.__module__.startswith("torch.") for base in rule.__mro__)
 
 
 def _named_leaves(tree: tuple[tuple[Any, ...], dict[str, Any]], arguments: list[str]) -> list[Leaf]:
     args, kwargs = tree
     named = []
     for position, (argument, value) in enumerate(zip(arguments, args, strict=True)):
-        named += [Leaf(name, argument, position, None) for name in leaf_names(value, argument)]
+        named += [Leaf(name, argument, position, path) for name, path in named_paths(value, argument)]
     for argument in sorted(kwargs):  # the order in which dictionaries are flattened
-        named += [Leaf(name, argument, None, None) for name in leaf_names(kwargs[argument], argument)]
+        named += [Leaf(name, argument, None, path) for name, path in named_paths(kwargs[argument], argument)]
     return named
+
+
+def _parameter_leaves(parameters: Mapping[str, Native], taken: set[str]) -> list[Leaf]:
+    names = {key: f"self.{key}" if key in taken else key for key in sorted(parameters)}
+    return [Leaf(name, name, None, (key,)) for key, name in names.items()]
+
+
+def _title(function: Any) -> str:
+    rule = _rule_of(function)
+    if rule is not None:
+        return str(rule.__name__)
+    if isinstance(function, functools.partial):
+        return _title(function.func)
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return "f" if name == "<lambda>" else str(name)
+
+
+# Values
 
 
 def _refuse(name: str, value: Any) -> None:
@@ -176,85 +262,164 @@ def _refuse(name: str, value: Any) -> None:
             f"those of the same code on arrays. Pass np.asarray({name}), and write @ where a matrix product is meant."
         )
     if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; pass {name}.filled(...) or the part of it that is valid.")
+        raise TypeError(
+            f"{name} is a masked array, and derivatives of masked entries are not defined. Pass {name}.filled(...) or "
+            f"{name}.compressed()."
+        )
 
 
 def _choose_backend(function: Any, backend: str | Backend | None, named: list[tuple[str, Any]]) -> Backend:
-    inferred = infer(named)
-    if backend is None:
-        return inferred if inferred.name != "numpy" else (module_owner(function) or inferred)
-    chosen = resolve(backend)
-    if inferred.name not in ("numpy", chosen.name):
-        argument = next(name for name, value in named if (b := owner(value)) is not None and b.name == inferred.name)
-        raise TypeError(f"backend={chosen.name!r} was asked for, but {argument} is an array of {inferred.name}.")
+    if backend is not None:
+        return _require_own(resolve(backend), named)
+    inferred, of_module = infer(named), module_owner(function)
+    if of_module is None or of_module.name == inferred.name:
+        return inferred
+    if inferred.name == "numpy":
+        return of_module
+    argument = next(name for name, value in named if inferred.owns(value))
+    raise TypeError(
+        f"{_title(function)} is a module of {of_module.name}, but {argument} is an array of {inferred.name}."
+    )
+
+
+def _require_own(chosen: Backend, named: list[tuple[str, Any]]) -> Backend:
+    for name, value in named:
+        other = None if chosen.owns(value) else owner(value)
+        if other is not None and other.name not in ("numpy", chosen.name):
+            raise TypeError(
+                f"backend={chosen.name!r} was asked for, but {name} is an array of {other.name}. Pass NumPy arrays, or "
+                f"leave backend= away to use {other.name}."
+            )
     return chosen
 
 
 def _classify(leaf: Leaf, value: Any, backend: Backend) -> Leaf:
-    if isinstance(value, np.ndarray) and not backend.owns(value):
-        value = backend.from_numpy(value)
+    if isinstance(value, (np.ndarray, np.generic)) and not backend.owns(value):
+        value = _converted(leaf.name, value, backend)
     array, constant = _read_array(leaf, value, backend)
-    return Leaf(leaf.name, leaf.argument, leaf.position, value, array, constant)
+    return replace(leaf, value=value, array=array, constant=constant)
+
+
+def _converted(name: str, value: Any, backend: Backend) -> Any:
+    is_array = isinstance(value, np.ndarray)  # an integer scalar may be an axis or a size
+    if not is_differentiable(value.dtype) and not (is_array and value.dtype.kind in "biu"):
+        return value
+    try:
+        return backend.from_numpy(np.asarray(value))
+    except Exception as error:
+        error.add_note(f"xcheck: raised when {name}, a NumPy array of {value.dtype}, was turned into {backend.name}'s.")
+        raise
 
 
 def _read_array(leaf: Leaf, value: Any, backend: Backend) -> tuple[NDArray[Any] | None, str]:
-    if isinstance(value, (bool, np.bool_, int, str, bytes)):
-        array = None if isinstance(value, (str, bytes)) else np.asarray(value)
-        return array, f"held constant, a Python {type(value).__name__}"
-    if isinstance(value, (float, complex)) and not backend.owns(value):
-        return np.asarray(value), _scalar_constant(leaf, backend)
+    if backend.owns(value):
+        return _owned_array(value, backend)
+    if isinstance(value, (bool, int)):
+        return np.asarray(value), f"held constant, a Python {type(value).__name__}"
+    if isinstance(value, (float, complex)):
+        return np.asarray(value), _number_constant(leaf, backend, "number")
+    if isinstance(value, (str, bytes)):
+        return None, f"held constant, a Python {type(value).__name__}"
     if isinstance(value, list):
-        return _list_array(leaf, value), "" if backend.name == "numpy" else "held constant, a list of Python numbers"
-    if not backend.owns(value):
-        return None, f"held constant, a {type(value).__name__}"
-    array = backend.to_numpy(value)
-    if is_differentiable(array.dtype):
-        return array, ""
-    return array, f"held constant, its dtype is {array.dtype}"
+        array = _list_array(leaf, value)
+        integers = "" if is_differentiable(array.dtype) else "held constant, a list of Python integers"
+        return array, integers or _number_constant(leaf, backend, "list")
+    if isinstance(value, (np.ndarray, np.generic)):
+        return np.array(value), f"held constant, its dtype is {value.dtype}"
+    return None, f"held constant, of type {_type_name(value)}"
+
+
+def _owned_array(value: Any, backend: Backend) -> tuple[NDArray[Any] | None, str]:
+    try:
+        array = backend.to_numpy(value)
+    except Exception:  # such as JAX's typed random keys, or quantised tensors
+        return None, f"held constant, its dtype is {getattr(value, 'dtype', 'unknown')}"
+    return array, "" if is_differentiable(array.dtype) else f"held constant, its dtype is {array.dtype}"
 
 
 def _list_array(leaf: Leaf, value: list[Any]) -> NDArray[Any]:
     try:
         return np.array(value)
     except ValueError as error:
-        raise TypeError(f"{leaf.name} is a ragged list of numbers ({error}); pass an array, or a tuple of arrays.") from None
+        raise TypeError(
+            f"{leaf.name} is a ragged list of numbers ({error}); pass an array, or a tuple of arrays."
+        ) from None
 
 
-def _scalar_constant(leaf: Leaf, backend: Backend) -> str:
-    if leaf.position is None:
-        return "held constant, a keyword number (name it in wrt= to check it)"
-    if backend.name == "numpy":
+def _number_constant(leaf: Leaf, backend: Backend, what: str) -> str:
+    if leaf.position is None and what == "number":
+        return f'held constant, a keyword number (wrt="{leaf.name}" makes it vary)'
+    if backend.owns(np.zeros(1)):
         return ""
-    return f"held constant, a Python number in a {backend.name} function (pass it as an array to check it)"
+    kind = "Python number" if what == "number" else "list of Python numbers"
+    return f"held constant, a {kind} in a {backend.name} function (pass it as an array to make it vary)"
+
+
+def _type_name(value: Any) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__name__}"
+
+
+def _copied(leaf: Leaf, backend: Backend) -> Any:
+    if leaf.array is None or not backend.owns(leaf.value):
+        return copy.deepcopy(leaf.value) if isinstance(leaf.value, (list, np.ndarray)) else leaf.value
+    return backend.from_numpy(leaf.array, like=leaf.value)
+
+
+def _widened(leaf: Leaf, backend: Backend) -> Leaf:
+    if leaf.varies or leaf.array is None or not backend.owns(leaf.value) or not is_differentiable(leaf.array.dtype):
+        return leaf
+    array = leaf.array.astype(widened(leaf.array.dtype))
+    return replace(leaf, array=array, value=backend.from_numpy(array, like=leaf.value))
+
+
+def _same_objects(before: Sequence[Any], after: Sequence[Any]) -> bool:
+    return len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
+
+
+# Choosing
 
 
 def _select(leaves: tuple[Leaf, ...], wrt: Wrt) -> tuple[Leaf, ...]:
     if wrt is None:
         return leaves
-    wanted = list(wrt) if isinstance(wrt, (list, tuple, set, frozenset)) else [wrt]
     chosen: set[str] = set()
-    for item in wanted:
-        hits = {x.name for x in leaves if item in (x.name, x.argument) or _is_position(item, x.position)}
+    for item in _items(wrt):
+        hits = [leaf for leaf in leaves if _is_meant(item, leaf)]
         if not hits:
-            known = ", ".join(dict.fromkeys(x.argument for x in leaves))
+            names = list(dict.fromkeys(leaf.argument for leaf in leaves))
+            known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
             raise ValueError(f"wrt={item!r} names no input. Accepted: positions from 0, and the names {known}.")
-        chosen |= hits
+        able = {leaf.name for leaf in hits if leaf.array is not None and is_differentiable(leaf.array.dtype)}
+        if not able:
+            raise ValueError(
+                f"wrt={item!r} cannot vary: {hits[0].name} is {hits[0].constant}. Accepted: floating-point or complex "
+                "arrays."
+            )
+        chosen |= able
     return tuple(_with_wrt(leaf, leaf.name in chosen) for leaf in leaves)
 
 
-def _is_position(item: Any, position: int | None) -> bool:
-    return isinstance(item, int) and not isinstance(item, bool) and item == position
+def _items(wrt: Any) -> list[int | str]:
+    items = list(wrt) if isinstance(wrt, (list, tuple, set, frozenset)) else [wrt]
+    if not items:
+        raise ValueError("wrt= is empty: nothing would vary. Leave it away to check every input that can vary.")
+    for item in items:
+        if isinstance(item, bool) or not isinstance(item, (int, str)):
+            raise TypeError(f"wrt= takes positions, names, or a list of them; given: {type(item).__name__}.")
+    return items
+
+
+def _is_meant(item: int | str, leaf: Leaf) -> bool:
+    if isinstance(item, int):
+        return item == leaf.position
+    return item in (leaf.name, leaf.argument) or leaf.name.startswith((f"{item}[", f"{item}."))
 
 
 def _with_wrt(leaf: Leaf, chosen: bool) -> Leaf:
-    constant = leaf.constant
-    if chosen and leaf.array is not None and is_differentiable(leaf.array.dtype):
-        constant = ""
-    elif not chosen and leaf.varies:
-        constant = "held constant, not named in wrt="
-    elif chosen and leaf.constant:
-        raise ValueError(f"wrt={leaf.name!r} cannot vary: {leaf.constant}. Accepted: floating-point or complex arrays.")
-    return Leaf(leaf.name, leaf.argument, leaf.position, leaf.value, leaf.array, constant)
+    if chosen:
+        return replace(leaf, constant="")
+    return replace(leaf, constant="held constant, not named in wrt=") if leaf.varies else leaf
 
 
 def _require_something(call: Call) -> None:
@@ -262,16 +427,9 @@ def _require_something(call: Call) -> None:
         return
     if not call.leaves:
         raise ValueError(f"{call.title} was given no inputs; pass the point at which to check it: check(f, x).")
-    why = "; ".join(f"{leaf.name}: {leaf.constant}" for leaf in call.leaves)
+    why = "; ".join(f"{leaf.name}: {leaf.constant}" for leaf in call.leaves[:5])
+    arrays = [leaf.array for leaf in call.leaves if leaf.array is not None]
+    hint = INTEGERS if any(array.dtype.kind in "biu" for array in arrays) else ""
     raise TypeError(
-        f"Nothing to differentiate: {why}. Pass floating-point inputs (one of {', '.join(PRECISION)}), for example "
-        "x.astype(float) or np.zeros(3) instead of np.zeros(3, dtype=int)."
+        f"Nothing to differentiate: {why}. Pass floating-point inputs (one of {', '.join(PRECISION)}). {hint}".strip()
     )
-
-
-def _title(function: Any) -> str:
-    rule = _rule_owner(function)
-    if rule is not None:
-        return rule.__name__
-    name = getattr(function, "__name__", None)
-    return str(name) if name and name != "<lambda>" else ("f" if name else type(function).__name__)

@@ -19,7 +19,7 @@ from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, 
 from xcheck.judgement import Judgement, judge
 from xcheck.probing import Arena, probe_forward, probe_reverse
 from xcheck.problem import Problem
-from xcheck.protocol import Backend, SupportsJVP, SupportsVJP
+from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
 from xcheck.randomness import pinned
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Report
@@ -112,15 +112,15 @@ def _examine(
     seed: int,
 ) -> Report:
     start = perf_counter()
-    given = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
+    derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
     function = _value_only(f) if has_gradient else f
     call = read_call(function, inputs, kwargs, backend, wrt)
     with prepared(call, seed) as arena:
         found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
         if arena.problem.n == 0 or arena.problem.m == 0:
             found.notes.append("there is nothing to compare: the input or the output is empty")
-        elif given or has_gradient:
-            _check_given(arena, given, f if has_gradient else None, kwargs, found)
+        elif derivatives or has_gradient:
+            _check_given(arena, derivatives, f if has_gradient else None, kwargs, found)
         else:
             _check_backend(arena, found)
         _note_problem(arena, found)
@@ -154,7 +154,7 @@ def _check_given(
     kwargs: dict[str, Any],
     found: _Findings,
 ) -> None:
-    readers = {
+    readers: dict[str, Callable[[Problem, Derivative, Mapping[str, Any]], Given]] = {
         "gradient": given_gradient,
         "jacobian": given_jacobian,
         "diagonal": given_diagonal,
@@ -170,9 +170,9 @@ def _check_given(
     for claim in claims:
         found.comparisons.append(_compare_given(arena, witness, claim))
         found.unchecked += claim.unchecked
-    for mode, protocol in (("vjp", SupportsVJP), ("jvp", SupportsJVP)):
-        if isinstance(problem.backend, protocol):
-            found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
+    modes = {"vjp": isinstance(problem.backend, SupportsVJP), "jvp": isinstance(problem.backend, SupportsJVP)}
+    for mode in (mode for mode, there in modes.items() if there):
+        found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
 
 
 def _compare_given(arena: Arena, witness: Witness, given: Given) -> Comparison:
@@ -209,9 +209,9 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     wide = problem.n > FORWARD_COLUMNS and reverse is not None
     forward = None if wide else _claim(arena, forward_jacobian, "jvp", found)
     undecided = Undecided(np.zeros(problem.m, bool), np.zeros(problem.n, bool))
-    for claim in (reverse, forward):
+    for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
         if claim is not None:
-            comparison, judgement = _compare_backend(arena, witness, claim)
+            comparison, judgement = _compare_backend(arena, witness, claim, derive)
             found.comparisons.append(comparison)
             missing = judgement.without_derivative()
             undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
@@ -222,7 +222,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
         claim = _claim(arena, forward_jacobian, "jvp", found)
         if claim is not None:
-            found.comparisons.append(_compare_backend(arena, witness, claim)[0])
+            found.comparisons.append(_compare_backend(arena, witness, claim, forward_jacobian)[0])
 
 
 def _check_by_probes(arena: Arena, found: _Findings) -> None:
@@ -260,19 +260,26 @@ def _claim(arena: Arena, derive: Callable[[Problem], Claim], mode: str, found: _
     except Exception as error:
         if mode == "vjp":
             error.add_note(
-                f"xcheck: raised by {source} of {problem.call.title}. If an input is not meant to be differentiated, name "
-                f"the others in wrt=; the inputs that vary are {', '.join(b.name for b in problem.inputs.blocks)}."
+                f"xcheck: raised by {source} of {problem.call.title}. If an input is not meant to be differentiated, "
+                f"name the others in wrt=; those that vary are {', '.join(b.name for b in problem.inputs.blocks)}."
             )
             raise
         found.unchecked.append(f"{source}: raised {type(error).__name__} ({_first_line(error)})")
     return None
 
 
-def _compare_backend(arena: Arena, witness: Witness, claim: Claim) -> tuple[Comparison, Judgement]:
+def _compare_backend(
+    arena: Arena, witness: Witness, claim: Claim, derive: Callable[[Problem], Claim]
+) -> tuple[Comparison, Judgement]:
     problem = arena.problem
     claimed = np.ascontiguousarray(claim.value.T)
-    found = judge(witness, claimed, claim.precision, shift=arena.shift(claim.outputs))
-    notes = ()
+
+    def jitter() -> RealArray:
+        moved = [derive(problem.beside(ulps)).value.T for ulps in (-3.0, -1.0, 1.0, 2.0)]
+        return np.asarray(np.max([np.abs(other - claimed) for other in moved], axis=0))
+
+    found = judge(witness, claimed, claim.precision, shift=arena.shift(claim.outputs), jitter=jitter)
+    notes: tuple[str, ...] = ()
     if claim.unconnected:
         notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
     return compare(claim, claimed, found, _namer(problem), witness.source, notes), found
@@ -299,7 +306,7 @@ def _note_problem(arena: Arena, found: _Findings) -> None:
         found.notes.append(f"the reference was {how}")
 
 
-def _require_derivative(name: str, derivative: Any) -> Derivative:
+def _require_derivative(name: str, derivative: object) -> Derivative:
     if callable(derivative):
         return derivative
     kind = type(derivative).__name__
@@ -309,16 +316,18 @@ def _require_derivative(name: str, derivative: Any) -> Derivative:
     )
 
 
-def _value_only(f: Callable[..., Any]) -> Callable[..., Any]:
+def _value_only(f: Any) -> Any:
     if not callable(f):
-        return f
+        return f  # read_call says what is wrong with it
 
     def value(*args: Any, **kwargs: Any) -> Any:
         returned = f(*args, **kwargs)
         if not isinstance(returned, (tuple, list)) or len(returned) != 2:
             raise TypeError(
                 f"has_gradient=True needs a function that returns (value, gradient); {value.__name__} returned "
-                f"{type(returned).__name__}" + (f" of length {len(returned)}" if hasattr(returned, "__len__") else "") + "."
+                f"{type(returned).__name__}"
+                + (f" of length {len(returned)}" if hasattr(returned, "__len__") else "")
+                + "."
             )
         return returned[0]
 
@@ -329,5 +338,3 @@ def _value_only(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0][:200]
-
-

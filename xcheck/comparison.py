@@ -160,7 +160,9 @@ def _reason(judgement: Judgement, total: int) -> str:
 
 def _worst(claimed: RealArray, judgement: Judgement, name: Namer, verdict: Verdict) -> tuple[Entry, ...]:
     code = {Verdict.DISAGREE: DISAGREE, Verdict.INCONCLUSIVE: INCONCLUSIVE, Verdict.AGREE: AGREE}[verdict]
-    row, output = np.nonzero(judgement.verdict == code) if verdict is not Verdict.AGREE else _largest(claimed, judgement)
+    row, output = (
+        np.nonzero(judgement.verdict == code) if verdict is not Verdict.AGREE else _largest(claimed, judgement)
+    )
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(claimed[row, output] - judgement.value[row, output])
         weight = gap / np.maximum((judgement.bar + judgement.rounding)[row, output], np.finfo(np.float64).tiny)

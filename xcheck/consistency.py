@@ -65,7 +65,7 @@ def compare_modes(
     allowed = _allowed(problem, reverse, forward, v, w, side)
     apart = np.abs(side.forward - side.reverse)
     differ = ~(apart <= allowed) & ~(np.isnan(side.forward) & np.isnan(side.reverse))
-    excused = differ & (_excused(problem, side, undecided) | ~np.isfinite(apart))
+    excused = differ & (_excused(side, undecided) | ~np.isfinite(apart))
     wrong = differ & ~excused
     codes = Verdict.DISAGREE if np.any(wrong) else Verdict.INCONCLUSIVE if np.any(excused) else Verdict.AGREE
     same = ~differ
@@ -96,7 +96,7 @@ class Undecided:
     inputs: NDArray[np.bool_]
 
 
-def _excused(problem: Problem, side: _Side, undecided: Undecided | None) -> NDArray[np.bool_]:
+def _excused(side: _Side, undecided: Undecided | None) -> NDArray[np.bool_]:
     if undecided is None:
         return np.zeros(side.forward.shape, bool)
     if side.bilinear:

@@ -143,7 +143,8 @@ class Forward:
 
         def join(found: Sequence[Native], count: int) -> RealArray:
             parts = iter(found)
-            return self._join([next(parts) if i in connected else None for i in range(len(problem.outputs.blocks))], (count,))
+            blocks = problem.outputs.blocks
+            return self._join([next(parts) if i in connected else None for i in range(len(blocks))], (count,))
 
         return _batched(backend, push, problem, tangents, problem.to_native, join, weights, expected)
 
@@ -223,7 +224,7 @@ def _pack(problem: Problem, native: Native | None, block: Block, lead: tuple[int
     array: Any = np.asarray(problem.backend.to_numpy(native))
     if array.shape != (*lead, *block.shape):
         raise ValueError(
-            f"{problem.backend.name}'s {mode} of {problem.call.title} returned shape {array.shape[len(lead):]} for "
+            f"{problem.backend.name}'s {mode} of {problem.call.title} returned shape {array.shape[len(lead) :]} for "
             f"{block.name}, whose shape is {block.shape}."
         )
     return block.pack(array)

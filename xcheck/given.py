@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, signature
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.claim import Claim
+from xcheck.call import Call, Leaf
+from xcheck.claim import Claim, Quantity
 from xcheck.derivatives import quantity_of
-from xcheck.problem import Problem, run_native
+from xcheck.nesting import inputs_like, outputs_like
+from xcheck.problem import Problem, describe_point, output_leaves, run_native
 from xcheck.protocol import RealArray
-from xcheck.pytree import flatten, leaf_names
-from xcheck.space import PRECISION, Block, Space
+from xcheck.pytree import descend, flatten, is_leaf
+from xcheck.space import PRECISION, Block
 
 Derivative = Callable[..., Any]
+Shape = tuple[int, ...]
+Arrays = list[NDArray[Any] | None]
+"""One array for each varying input; None for an input that nothing is said about."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ class Given:
 
 
 def given_gradient(problem: Problem, gradient: Derivative, kwargs: Mapping[str, Any], name: str = "gradient=") -> Given:
-    """Read `gradient(*inputs)`: the structure of the inputs, or of the first input alone.
+    """Read `gradient(*inputs)`: the structure of the inputs, of the first input alone, or a dictionary by name.
 
     Raises:
         ValueError: the function's output is not a single number, or a returned shape does not fit its input's.
@@ -50,8 +56,7 @@ def given_gradient(problem: Problem, gradient: Derivative, kwargs: Mapping[str, 
             f"{name} needs a function with one real number as output, but {problem.call.title} returned {shapes}. Give "
             "jacobian= for all partial derivatives, diagonal= for an elementwise function, or vjp= for a backward pass."
         )
-    returned = run_native(problem, lambda args: _call(gradient, args, kwargs))
-    return _read_inputs(problem, returned, name, quantity_of(problem))
+    return _read_row(problem, _run(problem, gradient, kwargs, name), name, quantity_of(problem))
 
 
 def given_jacobian(problem: Problem, jacobian: Derivative, kwargs: Mapping[str, Any]) -> Given:
@@ -60,24 +65,25 @@ def given_jacobian(problem: Problem, jacobian: Derivative, kwargs: Mapping[str, 
     Raises:
         ValueError: a shape does not fit; the message says which would, and whether it is the transpose.
     """
-    returned = run_native(problem, lambda args: _call(jacobian, args, kwargs))
-    arrays, notes = _arrays(problem, returned, "jacobian=")
-    outs, ins = problem.outputs.blocks, problem.inputs.blocks
-    matrix = np.empty((problem.m, problem.n))
-    if len(arrays) == 1 and len(outs) * len(ins) > 1:
-        matrix[:] = _fit(arrays[0], (problem.m, problem.n), "jacobian=", "the whole Jacobian")
-    elif len(arrays) == len(outs) * len(ins):
-        cells = iter(arrays)
-        for out in outs:
-            for x in ins:
-                matrix[out.slice, x.slice] = _real_cell(out, x, next(cells))
-    else:
-        raise ValueError(
-            f"jacobian= returned {len(arrays)} arrays; expected {len(outs) * len(ins)}, one for each of {len(outs)} "
-            f"outputs and {len(ins)} inputs, or one matrix of shape {(problem.m, problem.n)}."
-        )
-    claim = Claim(quantity_of(problem), matrix, "jacobian=", _precision(arrays))
-    return Given(claim, np.ones(problem.n, bool), notes)
+    returned = _run(problem, jacobian, kwargs, "jacobian=")
+    notes = _notes(problem, returned, "jacobian=")
+    several = len(problem.outputs.blocks) * len(problem.inputs.blocks) > 1
+    if several and is_leaf(returned):
+        whole = problem.as_array(returned)
+        matrix = _real(_fit(whole, (problem.m, problem.n), "jacobian=", "the whole Jacobian"), "jacobian=", "the whole")
+        claim = Claim(quantity_of(problem), matrix, "jacobian=", _precision([whole]))
+        return Given(claim, np.ones(problem.n, bool), notes)
+    rows = _read_rows(problem, returned)
+    spoken = [any(row[k] is not None for row in rows) for k in range(len(problem.inputs.blocks))]
+    matrix = np.zeros((problem.m, problem.n))
+    for out, row in zip(problem.outputs.blocks, rows, strict=True):
+        for x, cell, meant in zip(problem.inputs.blocks, row, spoken, strict=True):
+            if cell is None and meant:
+                raise ValueError(f"jacobian= returned None for d {out.name} / d {x.name}; give zeros if it vanishes.")
+            if cell is not None:
+                matrix[out.slice, x.slice] = _real_cell(out, x, cell)
+    claim = Claim(quantity_of(problem), matrix, "jacobian=", _precision([a for row in rows for a in row]))
+    return Given(claim, _columns(problem, spoken), notes, _unspoken(problem, spoken, "jacobian="))
 
 
 def given_diagonal(problem: Problem, diagonal: Derivative, kwargs: Mapping[str, Any]) -> Given:
@@ -91,8 +97,9 @@ def given_diagonal(problem: Problem, diagonal: Derivative, kwargs: Mapping[str, 
             f"diagonal= needs as many outputs as inputs, but {problem.call.title} maps {problem.n} numbers to "
             f"{problem.m}. Name the one input that is meant in wrt=, or give jacobian=."
         )
-    returned = run_native(problem, lambda args: _call(diagonal, args, kwargs))
-    given = _read_inputs(problem, returned, "diagonal=", "Jacobian diagonal")
+    if any(block.is_complex for block in (*problem.inputs.blocks, *problem.outputs.blocks)):
+        raise ValueError("diagonal= is for real functions; give jacobian= or vjp= for complex ones.")
+    given = _read_row(problem, _run(problem, diagonal, kwargs, "diagonal="), "diagonal=", "Jacobian diagonal")
     claim = Claim("Jacobian diagonal", given.claim.value[0], "diagonal=", given.claim.precision)
     return Given(claim, given.columns, given.notes, given.unchecked)
 
@@ -102,38 +109,57 @@ def given_vjp(problem: Problem, vjp: Derivative, kwargs: Mapping[str, Any]) -> G
 
     Costs m calls. Returns what `gradient=` returns, for the product of cotangent and Jacobian.
     """
+    likes = output_leaves(problem)
     rows: list[Given] = []
     for unit in np.eye(problem.m):
-        cotangent = _structured(problem, problem.outputs, unit)
-        returned = run_native(problem, lambda args, ct=cotangent: _call(vjp, (*args, ct), kwargs))
-        rows.append(_read_inputs(problem, returned, "vjp=", "Jacobian"))
+        parts = problem.outputs.unpack(unit)
+        natives = [problem.backend.from_numpy(a, like=like) for a, like in zip(parts, likes, strict=True)]
+        returned = _run(problem, vjp, kwargs, "vjp=", (outputs_like(problem, natives),))
+        rows.append(_read_row(problem, returned, "vjp=", "Jacobian"))
     value = np.concatenate([row.claim.value for row in rows])
     claim = Claim(quantity_of(problem), value, "vjp=", min(row.claim.precision for row in rows))
-    return Given(claim, rows[0].columns, rows[0].notes, rows[0].unchecked)
+    columns = np.logical_and.reduce([row.columns for row in rows])
+    return Given(claim, columns, rows[0].notes, tuple(dict.fromkeys(line for row in rows for line in row.unchecked)))
 
 
 def given_jvp(problem: Problem, jvp: Derivative, kwargs: Mapping[str, Any]) -> Given:
-    """Read `jvp(*inputs, *tangents)` for every unit tangent; one tangent for each varying input.
+    """Read `jvp(*inputs, *tangents)` for every unit tangent; one tangent for each input that varies, in its structure.
 
     Costs n calls. Returns what the function returns, for the product of Jacobian and tangent.
     """
     value = np.empty((problem.m, problem.n))
-    precision, notes = 53, ()
+    precision = 53
+    notes: tuple[str, ...] = ()
     for j, unit in enumerate(np.eye(problem.n)):
-        tangents = problem.to_native(unit)
-        returned = run_native(problem, lambda args, ts=tangents: _call(jvp, (*args, *ts), kwargs))
-        arrays, notes = _arrays(problem, returned, "jvp=")
-        if len(arrays) != len(problem.outputs.blocks):
-            raise ValueError(f"jvp= returned {len(arrays)} arrays; expected {len(problem.outputs.blocks)}, as the function.")
+        tangents = inputs_like(problem, problem.to_native(unit))
+        several = len({leaf.position for leaf in problem.call.varying}) > 1 and not isinstance(tangents, dict)
+        returned = _run(problem, jvp, kwargs, "jvp=", tangents if several else (tangents,))
+        notes = _notes(problem, returned, "jvp=")
+        arrays = _read_outputs(problem, returned)
         for out, array in zip(problem.outputs.blocks, arrays, strict=True):
-            value[out.slice, j] = out.pack(_fit(array, out.shape, "jvp=", out.name))
+            fitted = _fit(array, out.shape, "jvp=", out.name)
+            value[out.slice, j] = out.pack(fitted if out.is_complex else _real(fitted, "jvp=", out.name))
         precision = min(precision, _precision(arrays))
     claim = Claim(quantity_of(problem), value, "jvp=", precision)
     return Given(claim, np.ones(problem.n, bool), notes)
 
 
-def _call(derivative: Derivative, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    return derivative(*args, **{k: v for k, v in kwargs.items() if _accepts(derivative, k)})
+# Calling
+
+
+def _run(
+    problem: Problem, derivative: Derivative, kwargs: Mapping[str, Any], name: str, more: Sequence[Any] = ()
+) -> Any:
+    """Call a derivative with the inputs and `more`, and with those keyword arguments that it accepts."""
+
+    def call(args: tuple[Any, ...], fresh: dict[str, Any]) -> Any:
+        return derivative(*args, *more, **{k: v for k, v in fresh.items() if k in kwargs and _accepts(derivative, k)})
+
+    try:
+        return run_native(problem, call)
+    except Exception as error:
+        error.add_note(f"xcheck: raised by {name} at the point that was given, {describe_point(problem)}.")
+        raise
 
 
 def _accepts(derivative: Derivative, keyword: str) -> bool:
@@ -144,79 +170,264 @@ def _accepts(derivative: Derivative, keyword: str) -> bool:
     return keyword in parameters or any(p.kind is Parameter.VAR_KEYWORD for p in parameters.values())
 
 
-def _read_inputs(problem: Problem, returned: Any, name: str, quantity: Any) -> Given:
-    arrays, notes = _arrays(problem, returned, name)
+# Reading
+
+
+def _read_row(problem: Problem, returned: Any, name: str, quantity: Quantity) -> Given:
+    """Read one number for every input."""
+    notes = _notes(problem, returned, name)
     blocks = problem.inputs.blocks
-    columns = np.ones(problem.n, bool)
+    arrays = _read_inputs(problem, returned, name, [{b.shape, (1, *b.shape)} for b in blocks])
     row = np.zeros((1, problem.n))
-    skipped: tuple[str, ...] = ()
-    if len(arrays) == 1 and len(blocks) > 1:
-        if all(not b.shape for b in blocks) and arrays[0].shape == (len(blocks),):
-            arrays = list(arrays[0])  # a list of numbers in, an array of numbers out
-        else:
-            columns[blocks[0].start + blocks[0].size :] = False
-            skipped = tuple(f"{b.name}: {name} returned one array, for {blocks[0].name} alone" for b in blocks[1:])
-            blocks = blocks[:1]
-    if len(arrays) != len(blocks):
-        expected = ", ".join(f"{b.name} of shape {b.shape}" for b in problem.inputs.blocks)
-        raise ValueError(f"{name} returned {len(arrays)} arrays; expected {len(blocks)}, one for each of {expected}.")
     for block, array in zip(blocks, arrays, strict=True):
-        row[0, block.slice] = block.pack(_fit(np.asarray(array), block.shape, name, block.name))
+        if array is not None:
+            fitted = _fit(array, block.shape, name, block.name)
+            if array.ndim > len(block.shape) > 0:
+                notes = (*notes, f"{name} returned shape {array.shape} for {block.name}, taken as {block.shape}")
+            row[0, block.slice] = block.pack(fitted if block.is_complex else _real(fitted, name, block.name))
+    spoken = [array is not None for array in arrays]
     claim = Claim(quantity, row, name, _precision(arrays))
-    return Given(claim, columns, notes, skipped)
+    return Given(claim, _columns(problem, spoken), notes, _unspoken(problem, spoken, name))
 
 
-def _arrays(problem: Problem, returned: Any, name: str) -> tuple[list[NDArray[Any]], tuple[str, ...]]:
+def _read_rows(problem: Problem, returned: Any) -> list[Arrays]:
+    """Read a Jacobian's blocks, nested as outputs of inputs, or side by side."""
+    outs, ins = problem.outputs.blocks, problem.inputs.blocks
+    leaves, structure = flatten(returned)
+    try:
+        subtrees = [descend(returned, path) for path in problem.output.paths]
+        return [
+            _read_inputs(problem, tree, "jacobian=", _cells(out, ins)) for tree, out in zip(subtrees, outs, strict=True)
+        ]
+    except LookupError:
+        if len(leaves) != len(outs) * len(ins) or "{" in str(structure):
+            raise ValueError(
+                f"jacobian= returned {structure}, where * is an array; expected {len(outs) * len(ins)}, one for each "
+                f"of {len(outs)} outputs and {len(ins)} inputs, or one matrix of shape {(problem.m, problem.n)}."
+            ) from None
+    arrays = [problem.as_array(leaf) for leaf in leaves]
+    return [list(arrays[i * len(ins) : (i + 1) * len(ins)]) for i in range(len(outs))]
+
+
+def _cells(out: Block, ins: Sequence[Block]) -> list[set[Shape]]:
+    return [{(*out.shape, *x.shape), _places(out, x)} for x in ins]
+
+
+def _read_outputs(problem: Problem, returned: Any) -> list[NDArray[Any]]:
+    """Read one array for every output."""
+    outs = problem.outputs.blocks
+    try:
+        found = [_as_array(problem, descend(returned, path)) for path in problem.output.paths]
+    except LookupError:
+        found = [problem.as_array(leaf) for leaf in flatten(returned)[0]]
+    arrays = [array for array in found if array is not None]
+    if len(arrays) != len(outs):
+        raise ValueError(f"jvp= returned {len(arrays)} arrays; expected {len(outs)}, as {problem.call.title} returns.")
+    return arrays
+
+
+def _read_inputs(problem: Problem, returned: Any, name: str, shapes: Sequence[set[Shape]]) -> Arrays:
+    """Find the array that belongs to each varying input.
+
+    What was returned may be laid out in several ways; the first whose shapes all fit counts, else the first.
+
+    Raises:
+        ValueError: there are more or fewer arrays than inputs, or other keys.
+    """
+    if len(shapes) > 1 and all(() in fitting for fitting in shapes) and is_leaf(returned):
+        numbers = problem.as_array(returned)
+        if numbers.shape == (len(shapes),):  # an array of k numbers for k numbers
+            return [np.asarray(number) for number in numbers]
+    found: list[Arrays] = []
+    for lookup in _lookups(problem.call, returned):
+        arrays = _collect(problem, returned, lookup)
+        if arrays is None:
+            continue
+        if all(a is None or a.shape in fitting for a, fitting in zip(arrays, shapes, strict=True)):
+            return arrays
+        found.append(arrays)
+    if found:
+        return found[0]
+    expected = ", ".join(f"{b.name} of shape {b.shape}" for b in problem.inputs.blocks)
+    leaves, structure = flatten(returned)
+    layout = f"{len(leaves)} arrays" + (f" as {structure}, where * is an array" if len(leaves) > 1 else "")
+    raise ValueError(
+        f"{name} returned {layout}; expected {len(shapes)}, one for each of {expected}, laid out as the inputs."
+    )
+
+
+def _lookups(call: Call, returned: Any) -> Iterator[Callable[[Leaf], Any]]:
+    """List the ways to find an input's derivative in what was returned, likeliest first."""
+    positions = sorted({leaf.position for leaf in call.varying if leaf.position is not None})
+    if positions and len(positions) == len({leaf.position for leaf in call.varying}):
+        if isinstance(returned, (tuple, list)) and len(returned) == call.count and call.count > 1:
+            yield lambda leaf: descend(_at(returned, leaf.position), leaf.path)
+        if isinstance(returned, (tuple, list)) and len(returned) == len(positions):
+            order: dict[int | None, int] = {position: place for place, position in enumerate(positions)}
+            yield lambda leaf: descend(_at(returned, order.get(leaf.position)), leaf.path)
+        yield lambda leaf: descend(returned, leaf.path) if leaf.position == positions[0] else None
+    if isinstance(returned, Mapping):
+        names = {leaf.name for leaf in call.leaves} | {leaf.argument for leaf in call.leaves}
+        if set(returned) <= names:
+            yield lambda leaf: _by_name(returned, leaf)
+    leaves, structure = flatten(returned)
+    keyed = any(leaf.position is None or any(isinstance(key, str) for key in leaf.path) for leaf in call.varying)
+    if len(leaves) == len(call.varying) and "{" not in str(structure) and (len(leaves) == 1 or not keyed):
+        places = {leaf.name: value for leaf, value in zip(call.varying, leaves, strict=True)}
+        yield lambda leaf: places[leaf.name]
+
+
+def _at(returned: Sequence[Any], position: int | None) -> Any:
+    if position is None:
+        raise LookupError
+    return returned[position]
+
+
+def _by_name(returned: Mapping[str, Any], leaf: Leaf) -> Any:
+    if leaf.name in returned:
+        return returned[leaf.name]
+    return descend(returned[leaf.argument], leaf.path) if leaf.argument in returned else None
+
+
+def _collect(problem: Problem, returned: Any, lookup: Callable[[Leaf], Any]) -> Arrays | None:
+    """Look every input up; None if one is missing, or if something was returned that no input asks for."""
+    used = 0
+    arrays: Arrays = []
+    for leaf in problem.call.leaves:
+        try:
+            value = lookup(leaf)
+            array = _as_array(problem, value) if leaf.varies else None
+        except (LookupError, ValueError):
+            if leaf.varies:
+                return None
+            continue
+        used += len(flatten(value)[0])
+        if leaf.varies:
+            arrays.append(array)
+    all_none = all(array is None for array in arrays)
+    return None if all_none or used != len(flatten(returned)[0]) else arrays
+
+
+def _as_array(problem: Problem, value: Any) -> NDArray[Any] | None:
+    """Read a leaf, or a sequence of leaves of one shape, as an array; None stays None.
+
+    Raises:
+        LookupError: the value is some other container.
+    """
+    if value is None:
+        return None
+    if is_leaf(value):
+        return problem.as_array(value)
+    leaves, structure = flatten(value)
+    arrays = [problem.as_array(leaf) for leaf in leaves]
+    if not arrays or "{" in str(structure) or len({array.shape for array in arrays}) != 1:
+        raise LookupError
+    return np.array(structure.unflatten(arrays))
+
+
+def _notes(problem: Problem, returned: Any, name: str) -> tuple[str, ...]:
+    """Remark on integer arrays, and refuse what is no number."""
     leaves, _ = flatten(returned)
-    names = leaf_names(returned, name.rstrip("="))
     if not leaves:
         raise TypeError(f"{name} returned {returned!r}; it must return an array, or a tuple or dict of arrays.")
-    arrays = [problem.as_array(leaf) for leaf in leaves]
     notes = []
-    for leaf, array in zip(names, arrays, strict=True):
-        if array.dtype.kind not in "fciub" and array.dtype.name not in PRECISION:
-            raise TypeError(f"{name} returned {leaf} of dtype {array.dtype}; it must return numbers.")
-        if array.dtype.kind in "iub":
+    for leaf in leaves:
+        array = _numbers(problem, leaf, name)
+        if array.dtype.kind in "iu" and hasattr(leaf, "dtype"):
             notes.append(f"{name} returned {array.dtype} numbers: an integer array truncates what is stored in it")
-    return arrays, tuple(notes)
+    return tuple(dict.fromkeys(notes))
 
 
-def _precision(arrays: Sequence[NDArray[Any]]) -> int:
-    return min((PRECISION.get(np.asarray(a).dtype.name, 53) for a in arrays), default=53)
+def _numbers(problem: Problem, leaf: Any, name: str) -> NDArray[Any]:
+    try:
+        array = problem.as_array(leaf)
+    except Exception as error:
+        raise TypeError(f"{name} returned a {type(leaf).__name__}, which is no array ({error}).") from error
+    if array.dtype.kind not in "fciub" and array.dtype.name not in PRECISION:
+        raise TypeError(f"{name} returned an array of dtype {array.dtype}; it must return numbers.")
+    return array
 
 
-def _fit(array: NDArray[Any], shape: tuple[int, ...], name: str, target: str) -> NDArray[Any]:
+def _columns(problem: Problem, spoken: Sequence[bool]) -> NDArray[np.bool_]:
+    columns = np.zeros(problem.n, bool)
+    for block, meant in zip(problem.inputs.blocks, spoken, strict=True):
+        columns[block.slice] = meant
+    return columns
+
+
+def _unspoken(problem: Problem, spoken: Sequence[bool], name: str) -> tuple[str, ...]:
+    blocks = zip(problem.inputs.blocks, spoken, strict=True)
+    return tuple(f"{block.name}: {name} returned nothing for it" for block, meant in blocks if not meant)
+
+
+def _precision(arrays: Sequence[NDArray[Any] | None]) -> int:
+    return min((PRECISION.get(a.dtype.name, 53) for a in arrays if a is not None), default=53)
+
+
+# Fitting
+
+
+def _fit(array: NDArray[Any], shape: Shape, name: str, target: str) -> NDArray[Any]:
     if array.shape == shape:
         return array
     if array.shape == (1, *shape) or (array.size == 1 and shape in ((), (1,))):
         return array.reshape(shape)
-    hint = ""
-    if array.ndim == 2 and array.shape[::-1] == shape:
-        hint = " It has the shape of the transpose."
-    elif array.ndim == len(shape) + 1 and array.shape[1:] == shape:
-        hint = " Its first axis is extra: is a sum over that axis missing?"
-    elif array.shape in ((shape[0], 1), (1, shape[0])) if len(shape) == 1 else False:
-        hint = " It is a row or column matrix; return it with .ravel()."
-    elif _broadcasts(array.shape, shape):
-        hint = " It would broadcast to that shape: is a sum over an axis too many, or a product missing?"
-    raise ValueError(f"{name} returned shape {array.shape} for {target}, whose shape is {shape}.{hint}")
+    raise ValueError(
+        f"{name} returned shape {array.shape} for {target}, whose shape is {shape}.{_hint(array.shape, shape)}"
+    )
 
 
-def _broadcasts(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+def _hint(given: Shape, shape: Shape) -> str:
+    extra = next((axis for axis in range(len(given)) if given[:axis] + given[axis + 1 :] == shape), None)
+    if extra is not None and given[extra] == 1:
+        return " It has an extra axis of length 1; return it with .reshape() or .ravel()."
+    if extra is not None:
+        return f" Its axis {extra} is extra: is a sum over that axis missing?"
+    if len(given) == len(shape) == 2 and given[::-1] == shape:
+        return " It has the shape of the transpose."
+    if len(given) == len(shape) <= 6 and shape in permutations(given):
+        return " It has the shape with its axes in another order: is it transposed?"
+    if _broadcasts(given, shape):
+        return " It would broadcast to that shape: is a sum over an axis too many, or a product missing?"
+    if np.prod(given) == np.prod(shape):
+        return " The number of entries is right: is a reshape missing?"
+    return ""
+
+
+def _broadcasts(given: Shape, shape: Shape) -> bool:
     try:
         return np.broadcast_shapes(given, shape) == shape
     except ValueError:
         return False
 
 
+def _real(array: NDArray[Any], name: str, target: str) -> NDArray[Any]:
+    """Drop imaginary parts that are all zero.
+
+    Raises:
+        TypeError: they are not.
+    """
+    if array.dtype.kind != "c":
+        return np.asarray(array, dtype=np.float64)
+    if np.any(array.imag != 0):
+        raise TypeError(
+            f"{name} returned complex numbers for {target}, which is real. Return what is meant, such as .real."
+        )
+    return np.asarray(array.real, dtype=np.float64)
+
+
+def _places(out: Block, x: Block) -> Shape:
+    return out.size // (2 if out.is_complex else 1), x.size // (2 if x.is_complex else 1)
+
+
 def _real_cell(out: Block, x: Block, array: NDArray[Any]) -> RealArray:
     """Turn a block of a given Jacobian into rows and columns of reals; complex of complex is taken as holomorphic."""
-    places = (out.size // (2 if out.is_complex else 1), x.size // (2 if x.is_complex else 1))
-    if array.shape not in ((*out.shape, *x.shape), places):
-        _fit(array, (*out.shape, *x.shape), "jacobian=", f"d {out.name} / d {x.name}")
-    cell = array.reshape(places)
+    target = f"d {out.name} / d {x.name}"
+    places = _places(out, x)
+    cell = array if array.shape == places else _fit(array, (*out.shape, *x.shape), "jacobian=", target)
+    cell = cell.reshape(places)
     if not out.is_complex and not x.is_complex:
-        return np.asarray(cell.real, dtype=np.float64)
+        return np.asarray(_real(cell, "jacobian=", target))
     result = np.zeros((out.size, x.size))
     if out.is_complex and x.is_complex:
         result[0::2, 0::2], result[0::2, 1::2] = cell.real, -cell.imag
@@ -226,10 +437,3 @@ def _real_cell(out: Block, x: Block, array: NDArray[Any]) -> RealArray:
     else:
         result[:, 0::2], result[:, 1::2] = cell.real, cell.imag
     return result
-
-
-def _structured(problem: Problem, space: Space, vector: RealArray) -> Any:
-    arrays = [problem.backend.from_numpy(a) for a in space.unpack(vector)]
-    if len(problem.output.varying) == problem.output.leaves:
-        return problem.output.structure.unflatten(arrays)
-    return arrays[0] if len(arrays) == 1 else tuple(arrays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 
 from xcheck.call import Wrt, read_call
 from xcheck.checks import prepared
+from xcheck.claim import Claim
 from xcheck.consistency import signed_probes
 from xcheck.derivatives import Reverse, forward_jacobian, quantity_of, reverse_jacobian
-from xcheck.nesting import Wrap, nest_inputs, nest_jacobian
+from xcheck.nesting import Wrap, nest_bars, nest_diagonal, nest_inputs, nest_jacobian
 from xcheck.probing import Arena
-from xcheck.problem import Problem
+from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
+from xcheck.pytree import descend
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.witness import Witness
 
@@ -95,14 +98,14 @@ def jacobian_diagonal(
 ) -> Any:
     """Compute the diagonal of the Jacobian, d out_i / d x_i, of a function with as many outputs as inputs.
 
-    Costs three products where the Jacobian is diagonal, which is proven and not assumed: `v * (J v)` is the same for
-    all sign vectors v exactly when nothing lies off the diagonal. Otherwise costs n products.
+    Costs four products where the Jacobian is diagonal, which is probed and not assumed: `(J^T v) / v` is the same for
+    all vectors v exactly when nothing lies off the diagonal. Otherwise costs n products.
 
     Returns:
         Native arrays in the structure of the inputs.
 
     Raises:
-        ValueError: the numbers of inputs and outputs differ.
+        ValueError: the numbers of inputs and outputs differ, or a complex function is not holomorphic.
     """
     with prepared(read_call(f, inputs, kwargs, backend, wrt), seed) as arena:
         problem = arena.problem
@@ -111,6 +114,8 @@ def jacobian_diagonal(
                 f"jacobian_diagonal needs as many outputs as inputs, but {problem.call.title} maps {problem.n} numbers "
                 f"to {problem.m}. Name the one input that is meant in wrt=."
             )
+        if any(block.is_complex for block in (*problem.inputs.blocks, *problem.outputs.blocks)):
+            return nest_diagonal(problem, _jacobian(arena), _native(problem))
         return nest_inputs(problem, _diagonal(arena), _native(problem))
 
 
@@ -133,41 +138,37 @@ def finite_difference(
     """
     with prepared(read_call(f, inputs, kwargs, backend, wrt), seed) as arena:
         problem = arena.problem
-        value, bar, _ = _measure(arena)
-        scalar = quantity_of(problem) == "gradient" and not problem.outputs.blocks[0].is_complex
-
-        def nest(matrix: RealArray) -> Any:
-            return nest_inputs(problem, matrix[0], _plain) if scalar else nest_jacobian(problem, matrix, _plain)
-
-        if any(b.is_complex for b in (*problem.inputs.blocks, *problem.outputs.blocks)):
-            bar = _complex_bar(problem, bar)
-        return Measured(nest(value), nest(bar))
+        value, bar, _ = _measure(arena, np.ones((problem.m, problem.n), bool))
+        if quantity_of(problem) == "gradient" and not problem.outputs.blocks[0].is_complex:
+            return Measured(nest_inputs(problem, value[0], _plain), _nest_gradient_bars(problem, bar))
+        return Measured(nest_jacobian(problem, value, _plain, bar), nest_bars(problem, bar, _plain))
 
 
-def _measure(arena: Arena) -> tuple[RealArray, RealArray, RealArray]:
+def _nest_gradient_bars(problem: Problem, bar: RealArray) -> Any:
+    """Cut the bars like a gradient: what `nest_bars` gives for the one 0-d output."""
+    return descend(nest_bars(problem, bar, _plain), problem.output.paths[0])
+
+
+def _measure(arena: Arena, wanted: NDArray[np.bool_]) -> tuple[RealArray, RealArray, NDArray[Any]]:
+    """Measure the wanted entries, shape (m, n); returns values, bars and statuses of that shape."""
     witness = Witness(arena.reference, seed=arena.seed)
-    found = witness.measure(np.arange(arena.problem.n), np.ones((arena.problem.n, arena.problem.m), bool)).scaled(witness.units)
+    found = witness.measure(np.arange(arena.problem.n), np.ascontiguousarray(wanted.T)).scaled(witness.units)
     known = found.status <= Status.FLAT
     value, bar = np.where(known, found.value, np.nan), np.where(known, found.bar, np.inf)
     return value.T, bar.T, found.status.T
 
 
-def _jacobian(arena: Arena) -> RealArray:
+def _measure_all(arena: Arena, wanted: NDArray[np.bool_]) -> RealArray:
+    """Measure the wanted entries for a backend without derivatives; the others hold NaN.
+
+    Raises:
+        ValueError: one of them could not be measured.
+    """
     problem = arena.problem
-    backend = problem.backend
-    reverse, forward = isinstance(backend, SupportsVJP), isinstance(backend, SupportsJVP)
-    if reverse and (problem.m <= problem.n or not forward):
-        return reverse_jacobian(problem).value
-    if forward:
-        try:
-            return forward_jacobian(problem).value
-        except NotImplementedError:
-            if not reverse:
-                raise
-            return reverse_jacobian(problem).value
-    value, _, status = _measure(arena)
-    if np.any(status > Status.FLAT):
-        i, j = np.argwhere(status > Status.FLAT)[0]
+    value, _, status = _measure(arena, wanted)
+    missing = np.argwhere(wanted & (status > Status.FLAT))
+    if len(missing):
+        i, j = missing[0]
         raise ValueError(
             f"d {problem.outputs.entry(i)} / d {problem.inputs.entry(j)} could not be measured: "
             f"{REASONS[Status(int(status[i, j]))]}. xcheck.finite_difference returns what could be."
@@ -175,21 +176,69 @@ def _jacobian(arena: Arena) -> RealArray:
     return value
 
 
+def _jacobian(arena: Arena) -> RealArray:
+    problem = arena.problem
+    backend = problem.backend
+    modes: list[Callable[[Problem], Claim]] = []
+    if isinstance(backend, SupportsVJP):
+        modes.append(reverse_jacobian)
+    if isinstance(backend, SupportsJVP):
+        modes.insert(0 if problem.m > problem.n else 1, forward_jacobian)
+    if not modes:
+        return _measure_all(arena, np.ones((problem.m, problem.n), bool))
+    claim = _first_claim(problem, modes)
+    if claim.unconnected:
+        _warn_unconnected(problem, claim.unconnected, depth=4)
+    return claim.value
+
+
+def _first_claim(problem: Problem, modes: list[Callable[[Problem], Claim]]) -> Claim:
+    for mode in modes[:-1]:
+        try:
+            return mode(problem)
+        except NotImplementedError:  # no rule in this mode; the other one may have it
+            continue
+    return modes[-1](problem)
+
+
+def _warn_unconnected(problem: Problem, names: tuple[str, ...], depth: int) -> None:
+    warnings.warn(
+        f"{problem.backend.name} returned None for {', '.join(names)}: as far as it sees, nothing connects inputs and "
+        f"output of {problem.call.title} there. Zeros are returned; xcheck.check tells whether they are right.",
+        stacklevel=depth,
+    )
+
+
 def _diagonal(arena: Arena) -> RealArray:
     problem = arena.problem
-    if not isinstance(problem.backend, SupportsVJP):
+    if not isinstance(problem.backend, (SupportsVJP, SupportsJVP)):
+        return np.diag(_measure_all(arena, np.eye(problem.n, dtype=bool))).copy()
+    try:
+        reverse = Reverse(problem)
+        probed = _probed_diagonal(problem, reverse, arena.seed)
+        return _diagonal_by_rows(problem, reverse) if probed is None else probed
+    except NotImplementedError:
         return np.diag(_jacobian(arena)).copy()
-    reverse = Reverse(problem)
-    signs = np.sign(signed_probes(np.random.default_rng((arena.seed, 5)), 3, problem.n))
-    products = np.array([v * reverse.pull(v) for v in signs])
-    spread = np.max(products, axis=0) - np.min(products, axis=0)
-    if np.all(spread <= 2.0 ** (4 - problem.precision) * np.max(np.abs(products), axis=0)):
-        return np.asarray(products[0])
-    step = max(1, 2**22 // problem.n)
-    rows = np.arange(problem.n)
+
+
+def _probed_diagonal(problem: Problem, reverse: Reverse, seed: int) -> RealArray | None:
+    """Read the diagonal off a few products; None where they show that something lies beside it."""
+    if problem.precision < 24:  # rounding would hide too much
+        return None
+    probes = signed_probes(np.random.default_rng((seed, 5)), 4, problem.n)
+    found = np.array([reverse.pull(v) / v for v in probes])
+    spread = np.max(found, axis=0) - np.min(found, axis=0)
+    if reverse.unconnected:
+        _warn_unconnected(problem, reverse.unconnected, depth=5)
+    same = spread <= 2.0 ** (4 - problem.precision) * np.max(np.abs(found), axis=0)
+    return found[0] + 0.0 if np.all(same) else None  # 0.0 for -0.0
+
+
+def _diagonal_by_rows(problem: Problem, reverse: Reverse) -> RealArray:
+    step = max(1, CHUNK // problem.n)
     parts = []
     for start in range(0, problem.n, step):
-        part = rows[start : start + step]
+        part = np.arange(start, min(start + step, problem.n))
         units = np.zeros((len(part), problem.n))
         units[np.arange(len(part)), part] = 1.0
         parts.append(reverse.pull_rows(units)[np.arange(len(part)), part])
@@ -198,11 +247,9 @@ def _diagonal(arena: Arena) -> RealArray:
 
 def _native(problem: Problem) -> Wrap:
     def wrap(array: NDArray[Any], k: int) -> Any:
-        block = problem.inputs.blocks[k]
-        wide = array.dtype.kind == "c" and not block.is_complex  # a complex output of a real input
-        dtype = np.result_type(block.dtype, np.complex64) if wide else block.dtype
-        if block.is_complex and array.dtype.kind != "c":
-            dtype = np.empty(0, block.dtype).real.dtype
+        dtype = problem.inputs.blocks[k].dtype
+        if array.dtype.kind == "c" and dtype.kind != "c":  # a complex output of a real input
+            dtype = np.dtype(np.complex128 if dtype == np.float64 else np.complex64)
         return problem.backend.from_numpy(array.astype(dtype), like=problem.call.varying[k].value)
 
     return wrap
@@ -211,7 +258,3 @@ def _native(problem: Problem) -> Wrap:
 def _plain(array: NDArray[Any], k: int) -> Any:
     del k
     return array[()] if array.ndim == 0 else array
-
-
-def _complex_bar(problem: Problem, bar: RealArray) -> RealArray:
-    raise NotImplementedError

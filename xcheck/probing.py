@@ -42,7 +42,8 @@ def input_probes(problem: Problem, seed: int) -> RealArray:
     """Draw probes on the inputs' own scales, shortened so that a probe is about as long as the input."""
     rng = np.random.default_rng((seed, 3))
     scale = Coordinates(problem).scale
-    return signed_probes(rng, PROBES, problem.n) * scale * 2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(problem.n))))
+    shrink = 2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(problem.n))))
+    return np.asarray(signed_probes(rng, PROBES, problem.n) * scale * shrink)
 
 
 def probe_forward(arena: Arena) -> Comparison:

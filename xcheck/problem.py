@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xcheck.call import Call
 from xcheck.protocol import Backend, Native, RealArray, SupportsBatch
-from xcheck.pytree import Structure, flatten, leaf_names
+from xcheck.pytree import Path, Structure, flatten, named_paths
 from xcheck.space import Space, is_differentiable
 
 CHUNK = 2**22
@@ -23,16 +23,23 @@ CHUNK = 2**22
 
 
 class OutputChanged(ValueError):
-    """The function returned something of another structure or shape than at the point."""
+    """The function returned something of another structure, shape or kind than at the point."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """What the function returned at the point: its structure and which leaves have derivatives."""
+    """What the function returned at the point.
+
+    Attributes:
+        structure: rebuilds it from all its leaves.
+        varying: which of the leaves have derivatives.
+        paths: the keys that lead to each of those.
+        unchecked: what the other leaves are.
+    """
 
     structure: Structure
-    leaves: int
     varying: tuple[int, ...]
+    paths: tuple[Path, ...]
     unchecked: tuple[str, ...]
 
 
@@ -46,6 +53,9 @@ class Problem:
         outputs: the named space R^m.
         x: the point, shape (n,).
         y: the value there, shape (m,).
+        output: what the function returned there, without the numbers.
+        native_value: what the function returned there.
+        constants: fresh values of the inputs that are held constant.
         evaluations: how often the function has been evaluated, a batch of k counting as k.
         failures: exceptions that the function raised at perturbed points.
         mutated: names of the inputs that the function changed in place.
@@ -59,6 +69,7 @@ class Problem:
     y: RealArray
     output: Output
     native_value: Any
+    constants: list[Any]
     evaluations: int = 1
     random: bool = False
     batched: bool = True
@@ -76,19 +87,31 @@ class Problem:
         inputs = Space.of([leaf.name for leaf in call.varying], arrays)
         x = inputs.pack(arrays)
         inputs = space or inputs
-        natives = _natives(call, inputs, x)
+        natives, constants = _natives(call, inputs, x), call.constants()
         rewind()
         try:
-            tree = _evaluate(call.backend, call, natives)
+            tree, replaced = _evaluate(call.backend, lambda xs: call.watched(xs, constants), natives)
         except Exception as error:
-            error.add_note(f"xcheck: raised by {call.title} at the point that was given, {_point(call, inputs, x)}.")
+            error.add_note(f"xcheck: raised by {call.title} at the point that was given, {_point(inputs, x)}.")
             raise
         used = rewind()
         output, values, names = _read_output(call, tree)
         outputs = Space.of(names, values)
-        mutated = _changed(call.backend, natives, inputs, x)
-        y = outputs.pack(values) if values else np.zeros(0)
-        return cls(call, rewind, inputs, outputs, x, y, output, tree, random=used, mutated=mutated)
+        y = np.array(outputs.pack(values))  # a copy: functions may return a buffer that they use again
+        changed = (*_changed(call, natives, inputs, x), *_changed_constants(call, constants), *replaced)
+        return cls(
+            call,
+            rewind,
+            inputs,
+            outputs,
+            x,
+            y,
+            output,
+            tree,
+            constants=call.constants(),
+            random=used,
+            mutated=tuple(dict.fromkeys(changed)),
+        )
 
     @property
     def backend(self) -> Backend:
@@ -119,7 +142,7 @@ class Problem:
         if self.precision == 53:
             return None
         try:
-            shadow = Problem.at(self.call, self.rewind, self.inputs.in_float64())
+            shadow = Problem.at(self.call.in_float64(), self.rewind, self.inputs.in_float64())
         except Exception:
             return None
         self.evaluations += 1
@@ -144,11 +167,11 @@ class Problem:
         One batched call where the backend and the function allow it, else point by point.
         """
         self.evaluations += len(points)
-        if self.batched and not self.random and isinstance(self.backend, SupportsBatch):
-            if len(points) >= getattr(self.backend, "batch_from", 2):
-                result = self._values_batched(points)
-                if result is not None:
-                    return result
+        mappable = self.batched and not self.random and isinstance(self.backend, SupportsBatch)
+        if mappable and len(points) >= getattr(self.backend, "batch_from", 2):
+            result = self._values_batched(points)
+            if result is not None:
+                return result
         return self._values_one_by_one(points)
 
     def _values_batched(self, points: RealArray) -> RealArray | None:
@@ -158,6 +181,7 @@ class Problem:
             mapped = self.backend.batch(self.flat)
             parts = []
             for start in range(0, len(points), step):
+                self.pin()
                 xs = self.to_native(points[start : start + step])
                 parts.append(self.from_native(self.backend.value(mapped, xs), lead=1))
         except Exception:
@@ -189,11 +213,11 @@ class Problem:
 
     def flat(self, xs: Sequence[Native]) -> list[Native]:
         """Call the function on flat native inputs; returns the flat native outputs that have derivatives."""
-        leaves, structure = flatten(self.call(xs))
-        if len(leaves) != self.output.leaves:
+        leaves, structure = flatten(self.call(xs, self.constants))
+        if not structure.same_as(self.output.structure):
             raise OutputChanged(
-                f"{self.call.title} returned {self.output.leaves} arrays at the point and {len(leaves)} beside it "
-                f"({structure.spec}); a derivative needs the same structure everywhere."
+                f"{self.call.title} returned {self.output.structure} at the point and {structure} beside it, where * "
+                "is an array; a derivative needs the same structure everywhere."
             )
         return [_own(self.backend, leaves[i]) for i in self.output.varying]
 
@@ -210,7 +234,8 @@ class Problem:
     # Conversions that derivative products need
 
     def pin(self) -> None:
-        """Put the random generators back to the seed, as before every evaluation."""
+        """Put the random generators back to the seed and renew the constants, as before every evaluation."""
+        self.constants = self.call.constants()
         self.random = self.rewind() or self.random
 
     def to_native(self, points: RealArray) -> list[Native]:
@@ -222,7 +247,7 @@ class Problem:
         """Turn native outputs with `lead` leading axes into real vectors `(*lead, m)`.
 
         Raises:
-            OutputChanged: an output has another shape than at the point.
+            OutputChanged: an output has another shape than at the point, or is complex where it was real.
         """
         arrays = [_as_array(self.backend, y) for y in ys]
         for array, block in zip(arrays, self.outputs.blocks, strict=True):
@@ -231,17 +256,40 @@ class Problem:
                     f"{self.call.title} returned {block.name} of shape {block.shape} at the point and "
                     f"{array.shape[lead:]} beside it; a derivative needs the same shape everywhere."
                 )
+            if array.dtype.kind == "c" and not block.is_complex:
+                raise OutputChanged(
+                    f"{self.call.title} returned {block.name} of dtype {block.dtype} at the point and {array.dtype} "
+                    "beside it; make the input complex, or keep the output real."
+                )
         return self.outputs.pack(arrays)
 
+
+SHOWN = 4
+"""Inputs that the description of a point spells out."""
 
 PLAIN = (bool, int, float, complex, list, np.ndarray, np.generic)
 """Output leaves that NumPy reads by itself."""
 
 
-def run_native(problem: Problem, g: Callable[[tuple[Any, ...]], Any]) -> Any:
-    """Call `g` with the positional inputs, fresh copies, under the settings that the backend's functions run in."""
+def run_native(problem: Problem, g: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> Any:
+    """Call `g` with fresh copies of the inputs, as the user gave them, where the backend's functions run.
+
+    A module's parameters are not among them.
+    """
     problem.pin()
-    return _evaluate(problem.call.backend, lambda xs: g(problem.call.positional(xs)), problem.to_native(problem.x))
+    natives = problem.to_native(problem.x)
+    return _evaluate(problem.backend, lambda xs: g(*problem.call.given(xs, problem.constants)), natives)
+
+
+def output_leaves(problem: Problem) -> list[Any]:
+    """Return the differentiable leaves of the function's value at the point, as it returned them."""
+    leaves, _ = flatten(problem.native_value)
+    return [leaves[i] for i in problem.output.varying]
+
+
+def describe_point(problem: Problem) -> str:
+    """Write down the point, such as `x = [1., 2.] (shape (2,), float64)`; large arrays by shape alone."""
+    return _point(problem.inputs, problem.x)
 
 
 def _evaluate(backend: Backend, g: Callable[[Sequence[Native]], Any], natives: Sequence[Native]) -> Any:
@@ -264,13 +312,19 @@ def _natives(call: Call, inputs: Space, x: RealArray) -> list[Native]:
     return [call.backend.from_numpy(a, like=leaf.value) for a, leaf in zip(arrays, call.varying, strict=True)]
 
 
-def _changed(backend: Backend, natives: Sequence[Native], inputs: Space, x: RealArray) -> tuple[str, ...]:
-    after = [backend.to_numpy(a) for a in natives]
-    return tuple(
-        block.name
-        for block, a, b in zip(inputs.blocks, after, inputs.unpack(x), strict=True)
-        if a.shape != b.shape or a.tobytes() != b.tobytes()
-    )
+def _changed(call: Call, natives: Sequence[Native], inputs: Space, x: RealArray) -> list[str]:
+    after = [call.backend.to_numpy(a) for a in natives]
+    places = zip(call.varying, after, inputs.unpack(x), strict=True)
+    return [leaf.name for leaf, a, b in places if not _same_bytes(a, b)]
+
+
+def _changed_constants(call: Call, constants: Sequence[Any]) -> list[str]:
+    places = [(leaf, value) for leaf, value in zip(call.constant, constants, strict=True) if leaf.array is not None]
+    return [leaf.name for leaf, value in places if not _same_bytes(_as_array(call.backend, value), leaf.array)]
+
+
+def _same_bytes(a: NDArray[Any], b: NDArray[Any] | None) -> bool:
+    return b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 def _as_array(backend: Backend, leaf: Any) -> NDArray[Any]:
@@ -279,28 +333,35 @@ def _as_array(backend: Backend, leaf: Any) -> NDArray[Any]:
 
 def _read_output(call: Call, tree: Any) -> tuple[Output, list[NDArray[Any]], list[str]]:
     leaves, structure = flatten(tree)
-    names = leaf_names(tree, "out")
     if not leaves:
         raise TypeError(
             f"{call.title} returned {tree!r}, which has no arrays in it; it must return an array, a number, or a "
             "pytree of them. Is a return statement missing?"
         )
-    arrays = [_output_array(call, leaf, name) for leaf, name in zip(leaves, names, strict=True)]
-    varying = tuple(i for i, array in enumerate(arrays) if is_differentiable(array.dtype))
-    unchecked = tuple(
-        f"{name}: an output of dtype {array.dtype}, which has no derivative"
-        for name, array in zip(names, arrays, strict=True)
-        if not is_differentiable(array.dtype)
-    )
+    named = named_paths(tree, "out")
+    arrays = [_output_array(call, leaf, name) for leaf, (name, _) in zip(leaves, named, strict=True)]
+    varying = tuple(i for i, array in enumerate(arrays) if array is not None and is_differentiable(array.dtype))
+    rest = [i for i in range(len(leaves)) if i not in set(varying)]
+    unchecked = tuple(f"{named[i][0]}: {_kind(leaves[i], arrays[i])}" for i in rest)
     if not varying:
-        raise TypeError(f"{call.title} returned nothing that can be differentiated: {'; '.join(unchecked)}.")
-    output = Output(structure, len(leaves), varying, unchecked)
-    return output, [arrays[i] for i in varying], [names[i] for i in varying]
+        hint = " Return floats, 0.0 and not 0, on every branch." if any(isinstance(x, int) for x in leaves) else ""
+        raise TypeError(f"{call.title} returned nothing that can be differentiated: {'; '.join(unchecked[:5])}.{hint}")
+    names, paths = [named[i][0] for i in varying], tuple(named[i][1] for i in varying)
+    values = [array for array in arrays if array is not None and is_differentiable(array.dtype)]
+    return Output(structure, varying, paths, unchecked), values, names
 
 
-def _output_array(call: Call, leaf: Any, name: str) -> NDArray[Any]:
+def _kind(leaf: Any, array: NDArray[Any] | None) -> str:
+    if array is None:
+        return f"the {type(leaf).__name__} {leaf!r:.40}, which is no number"
+    if isinstance(leaf, int) and not isinstance(leaf, bool):
+        return f"the Python int {leaf}, which has no derivative"
+    return f"an output of dtype {array.dtype}, which has no derivative"
+
+
+def _output_array(call: Call, leaf: Any, name: str) -> NDArray[Any] | None:
     if isinstance(leaf, (str, bytes)):
-        raise TypeError(f"{call.title} returned the {type(leaf).__name__} {leaf!r} as {name}; it must return numbers.")
+        return None
     try:
         array = _as_array(call.backend, leaf)
     except Exception as error:
@@ -317,9 +378,10 @@ def _output_array(call: Call, leaf: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def _point(call: Call, inputs: Space, x: RealArray) -> str:
+def _point(inputs: Space, x: RealArray) -> str:
     parts = []
-    for block, array in zip(inputs.blocks, inputs.unpack(x), strict=True):
-        shown = np.array2string(array, threshold=6, precision=6, separator=", ") if array.size <= 6 else "..."
+    for block, array in list(zip(inputs.blocks, inputs.unpack(x), strict=True))[-SHOWN:]:  # a module's inputs come last
+        shown = np.array2string(array, precision=6, separator=", ").replace("\n", "") if array.size <= 6 else "..."
         parts.append(f"{block.name} = {shown} (shape {array.shape}, {array.dtype})")
-    return "; ".join(parts)
+    more = len(inputs.blocks) - len(parts)
+    return "; ".join(parts) + (f"; and {more} more" if more else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -48,11 +49,7 @@ def resolve(backend: str | Backend) -> Backend:
 
 
 def owner(leaf: Any) -> Backend | None:
-    """Find the backend whose array `leaf` is; None for plain Python objects.
-
-    Raises:
-        TypeError: `leaf` is an array of a framework that no registered backend owns.
-    """
+    """Find the backend whose array `leaf` is; None for everything else."""
     return next((b for b in _all_loaded() if b.owns(leaf)), None)
 
 
@@ -108,7 +105,23 @@ def _load(name: str) -> Backend:
 
 
 def _all_loaded() -> list[Backend]:
-    return [_adapter(name) for name in backends()]
+    loaded = [_adapter_or_none(name) for name in backends()]
+    return [backend for backend in loaded if backend is not None]
+
+
+@cache
+def _adapter_or_none(name: str) -> Backend | None:
+    """Load an adapter that nobody asked for by name; a broken one is reported once and left out."""
+    try:
+        return _adapter(name)
+    except Exception as error:
+        warnings.warn(
+            f"the backend {name!r} ({_entries()[name].value}) cannot be loaded, so that its arrays are not recognised: "
+            f"{type(error).__name__}: {error}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
 
 
 @cache

@@ -15,8 +15,10 @@ from xcheck.protocol import RealArray
 PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8, "complex128": 53, "complex64": 24}
 """Significand bits of every dtype that can be differentiated, by NumPy's name for it."""
 
-WIDE = {"complex64": np.dtype(np.complex128), "complex128": np.dtype(np.complex128)}
-"""What a dtype becomes in 64-bit arithmetic, where that is not float64."""
+
+def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return what a differentiable dtype becomes in 64-bit arithmetic."""
+    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
 def is_differentiable(dtype: np.dtype[Any]) -> bool:
@@ -60,7 +62,13 @@ class Block:
         return f"{self.name}[{index}]{part}"
 
     def pack(self, array: NDArray[Any]) -> RealArray:
-        """Turn arrays `(*lead, *shape)` into real vectors `(*lead, size)`."""
+        """Turn arrays `(*lead, *shape)` into real vectors `(*lead, size)`.
+
+        Raises:
+            TypeError: complex numbers for a real block; their imaginary parts would be lost.
+        """
+        if array.dtype.kind == "c" and not self.is_complex:
+            raise TypeError(f"{self.name} is real ({self.dtype}), but its new values are complex ({array.dtype})")
         lead = array.shape[: array.ndim - len(self.shape)]
         if self.is_complex:
             wide = np.ascontiguousarray(array, dtype=np.complex128)
@@ -70,7 +78,7 @@ class Block:
     def unpack(self, vectors: RealArray) -> NDArray[Any]:
         """Turn real vectors `(*lead, size)` into arrays `(*lead, *shape)` of the block's dtype."""
         lead = vectors.shape[:-1]
-        if self.is_complex:
+        if self.is_complex and vectors.size:
             vectors = np.ascontiguousarray(vectors).view(np.complex128)
         return vectors.reshape((*lead, *self.shape)).astype(self.dtype)
 
@@ -122,7 +130,5 @@ class Space:
 
     def in_float64(self) -> Space:
         """Return the same space in 64-bit dtypes."""
-        wide = [np.zeros(b.shape, WIDE.get(b.dtype.name, np.dtype(np.float64))) for b in self.blocks]
+        wide = [np.zeros(b.shape, widened(b.dtype)) for b in self.blocks]
         return Space.of([b.name for b in self.blocks], wide)
-
-

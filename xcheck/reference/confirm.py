@@ -53,9 +53,7 @@ def confirm(
         levels = fresh.levels_known(int(row))
         ladder, floor = fresh.ladder(levels, rows, keep)
         where = (row, keep[0])
-        veto[where] = _vetoes(
-            fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where)
-        )
+        veto[where] = _vetoes(fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where))
     return second, veto
 
 
@@ -94,7 +92,13 @@ def adds_up(witness: Witness, outputs: Rows, known: Mask, value: RealArray, bar:
 
 
 def _vetoes(
-    fresh: Witness, ladder: Ladder, floor: RealArray, c: RealArray, rounding: RealArray, first: Estimate, second: Estimate
+    fresh: Witness,
+    ladder: Ladder,
+    floor: RealArray,
+    c: RealArray,
+    rounding: RealArray,
+    first: Estimate,
+    second: Estimate,
 ) -> NDArray[np.int8]:
     unit, p = fresh.grid.unit, fresh.grid.precision
     value, bar = second.value, second.bar
@@ -130,11 +134,11 @@ def _noise_reading_allows(ladder: Ladder, z: float, unit: float, c: RealArray, r
     sigma = ladder_noise(ladder.central, ladder.even, ladder.h, ladder.flat)
     matters = sigma > 2 * np.min(ladder.sigma, axis=0)
     if not np.any(matters):
-        return matters
+        return np.asarray(matters)
     windows = central_windows(ladder.with_noise(sigma), z, unit)
     inside = np.any(windows.accepted & (np.abs(windows.estimate - c) <= windows.bar + rounding), axis=0)
     excluded = np.any(windows.accepted & ~(np.abs(windows.estimate - c) <= windows.bar + rounding), axis=0)
-    return matters & inside & ~excluded
+    return np.asarray(matters & inside & ~excluded)
 
 
 def _some_scale_allows(ladder: Ladder, windows: Windows, c: RealArray, value: RealArray, gap: RealArray) -> Mask:

@@ -51,7 +51,15 @@ class Estimate:
         nan, inf = np.full(shape, np.nan), np.full(shape, np.inf)
         status = np.full(shape, Status.UNRESOLVED, np.int8)
         return cls(
-            nan.copy(), inf.copy(), inf.copy(), status, nan.copy(), nan.copy(), inf.copy(), inf.copy(), np.zeros(shape, bool)
+            nan.copy(),
+            inf.copy(),
+            inf.copy(),
+            status,
+            nan.copy(),
+            nan.copy(),
+            inf.copy(),
+            inf.copy(),
+            np.zeros(shape, bool),
         )
 
     def put(self, where: object, other: Estimate) -> None:
@@ -86,12 +94,13 @@ def estimate(ladder: Ladder, rules: Rules) -> Estimate:
 
 
 def explain(ladder: Ladder, rules: Rules, result: Estimate) -> None:
-    """Say of pairs without a window what they are: flat, noisy, a jump, a kink, the edge of the domain."""
-    _mark_flat(ladder, rules, result)
+    """Say of pairs without a window what they are: flat, noisy, a jump, a kink, the edge of the domain, saturated."""
+    hidden = _mark_flat(ladder, rules, result)
     jump = _jumps(ladder, rules) & (result.status == Status.UNRESOLVED)
     result.status[jump] = Status.JUMP
     _read_noise(ladder, rules, result)
     _read_sides(ladder, rules, result)
+    _mark_saturated(hidden, result)
 
 
 JITTER = 8.0
@@ -101,11 +110,15 @@ STAIRCASE = 2.0**20
 """Changes of more than this many ulps beside a flat stretch are the steps of a staircase."""
 
 
-def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> None:
-    """Tell a constant from a saturated function: both are flat near the point.
+def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
+    """Give functions that are constant around the point a zero slope, and tell saturated ones from them.
 
-    Flat up to a quarter of the scale, but for jitter, or up to a step as large as a staircase's, is a zero slope. Flat
-    near the point with changes that grow farther away is a slope that the values' rounding hides.
+    Both are flat near the point. Flat up to a quarter of the scale, but for jitter, or up to a step as large as a
+    staircase's, is a zero slope. Flat near the point with changes that grow farther away is a slope that the values'
+    rounding hides.
+
+    Returns:
+        For the latter, what slope may be hidden; inf elsewhere.
     """
     open_ = (result.status == Status.UNRESOLVED) | (result.value == 0)
     flat = np.logical_and.accumulate(ladder.flat[::-1], axis=0)[::-1]  # from the finest level upwards
@@ -119,17 +132,23 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     farthest = np.max(np.where(near, ladder.h, 0.0), axis=0)
     jitter = np.max(np.where(near, change, 0.0), axis=0)
     quantum = rules.unit * ladder.inner
-    far = farthest > 0.1
-    constant = open_ & far & (steps > 0) & (jitter <= JITTER * quantum)
+    constant = open_ & (farthest > 0.1) & (steps > 0) & (jitter <= JITTER * quantum)
     staircase = open_ & ~constant & (steps >= 3) & (beside > STAIRCASE * quantum)
-    zero = constant | staircase
-    hidden = open_ & (steps >= 3) & ~zero
     bar = np.where(constant, (rules.z * quantum + jitter) / farthest, rules.z * quantum / reach)
-    bar = np.where(hidden, (rules.z * quantum + 2 * beside) / reach, bar)
-    for where, status in ((zero, Status.FLAT), (hidden, Status.SATURATED)):
-        result.value[where] = 0.0
-        result.bar[where] = result.noise[where] = bar[where]
-        result.status[where] = status
+    zero = constant | staircase
+    result.value[zero] = 0.0
+    result.bar[zero] = result.noise[zero] = bar[zero]
+    result.status[zero] = Status.FLAT
+    return np.where(open_ & (steps >= 3) & ~zero, (rules.z * quantum + 2 * beside) / reach, np.inf)
+
+
+def _mark_saturated(hidden: RealArray, result: Estimate) -> None:
+    """What is flat near the point and has shown no slope by any other reading is saturated."""
+    where = np.isfinite(hidden) & ((result.status == Status.UNRESOLVED) | (result.value == 0))
+    where &= result.status != Status.FLAT
+    result.value[where] = 0.0
+    result.bar[where] = result.noise[where] = hidden[where]
+    result.status[where] = Status.SATURATED
 
 
 def _jumps(ladder: Ladder, rules: Rules) -> Mask:

@@ -62,9 +62,7 @@ class Sampler:
         size: the power of two near every output's magnitude, shape (m,).
     """
 
-    def __init__(
-        self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None) -> None:
         """Evaluate the base levels' two outer members in every direction, and the point twice.
 
         Args:

@@ -30,7 +30,9 @@ class Screening:
         rounding: the rounding error that the claim itself is allowed.
         excess: |D - claim| over the allowed difference.
         smooth: whether the even part contracts; where it does not, only the full ladder can judge.
-        scale: the largest slope of every output that both steps show alike, shape (m,).
+        scale: the largest slope of every output that both steps show alike, or that is seen beside a stationary
+            point once the noise is measured, shape (m,).
+        slope: the same per unit of the inputs, shape (m,).
     """
 
     passed: Mask
@@ -40,10 +42,12 @@ class Screening:
     excess: RealArray
     smooth: Mask
     scale: RealArray
+    slope: RealArray
 
     def at(self, rows: Mask) -> Screening:
         """Select directions."""
-        return Screening(*(getattr(self, f.name)[rows] for f in fields(self)[:-1]), self.scale)
+        parts = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name not in ("scale", "slope")}
+        return Screening(**parts, scale=self.scale, slope=self.slope)
 
 
 def screen(
@@ -65,7 +69,9 @@ def screen(
         noise: measured noise per output, shape (m,); rounding alone if None.
     """
     d, m = claimed.shape
-    result = Screening(np.zeros((d, m), bool), *(np.empty((d, m)) for _ in range(4)), np.zeros((d, m), bool), np.zeros(m))
+    passed, smooth = np.zeros((d, m), bool), np.zeros((d, m), bool)
+    value, bar, rounding, excess = (np.empty((d, m)) for _ in range(4))
+    result = Screening(passed, value, bar, rounding, excess, smooth, np.zeros(m), np.zeros(m))
     index = np.arange(witness.directions.count)[rows]
     step = max(1, BLOCK // max(1, m))
     for start in range(0, d, step):
@@ -110,4 +116,14 @@ def _screen_rows(
         result.excess[part] = apart / np.maximum(bound + rounding, np.finfo(np.float64).tiny)
         result.smooth[part] = smooth
         steady = smooth & (np.abs(da - db) <= 0.25 * np.abs(db))
-        np.maximum(result.scale, np.max(np.abs(db), axis=0, where=steady, initial=0.0), out=result.scale)
+        _raise(result, np.abs(db), steady, witness.directions.scale[rows])
+        if noise is not None:  # what is open now may be a stationary point: slopes nearby are the scale there
+            nearby = np.maximum(np.abs(da), even[0] / (2 * ha))
+            seen = smooth & (nearby * ha > 16 * witness.z * sigma)
+            _raise(result, nearby, seen, witness.directions.scale[rows])
+
+
+def _raise(result: Screening, slopes: RealArray, seen: Mask, scale: RealArray) -> None:
+    np.maximum(result.scale, np.max(slopes, axis=0, where=seen, initial=0.0), out=result.scale)
+    per_unit = slopes / scale[:, None]
+    np.maximum(result.slope, np.max(per_unit, axis=0, where=seen, initial=0.0), out=result.slope)

@@ -52,7 +52,7 @@ class Ladder:
     @property
     def flat(self) -> Mask:
         """Where the function did not change on either side."""
-        return (self.above == 0) & (self.below == 0)
+        return np.asarray((self.above == 0) & (self.below == 0))
 
     def pairs(self, keep: Mask) -> Ladder:
         """Select pairs."""
@@ -141,9 +141,7 @@ def central_windows(ladder: Ladder, z: float, unit: float) -> Windows:
     slack = z * np.sqrt(q_noise[1:-1] ** 2 + q_noise[2:] ** 2 + (KAPPA * ratio * q_noise[:-2]) ** 2)
     smooth = second <= KAPPA * ratio * first + slack
     curved = _even_contracts(ladder, z)
-    return Windows(
-        windows.estimate, windows.bar, windows.noise, windows.accepted & smooth, windows.contracts | curved
-    )
+    return Windows(windows.estimate, windows.bar, windows.noise, windows.accepted & smooth, windows.contracts | curved)
 
 
 def one_sided_sequence(ladder: Ladder, side: str) -> tuple[RealArray, RealArray, RealArray]:

@@ -16,7 +16,7 @@ from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, estimate, explain
 from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
 from xcheck.reference.noise import noise_line, rounding_floor
-from xcheck.reference.sampler import Samples, Sampler
+from xcheck.reference.sampler import Sampler, Samples
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Rules
 
@@ -34,6 +34,7 @@ class Witness:
     Attributes:
         sampler: the values.
         row_scale: the largest trusted derivative of every output, shape (m,), normalised.
+        slope_scale: the same per unit of the inputs instead of per scale of each, shape (m,).
         z: the quantile that bars cover, which grows with the logarithm of the number of entries.
     """
 
@@ -56,6 +57,7 @@ class Witness:
         self.grid = Grid(problem.precision, seed)
         self.sampler = Sampler(problem, directions, self.grid, project)
         self.row_scale = np.zeros(self.sampler.m)
+        self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
         self.z = float(np.sqrt(2 * np.log(2 * self.entries / ALPHA)))
         self._noise: RealArray | None = None
@@ -80,10 +82,20 @@ class Witness:
             self._noise = np.maximum(noise_line(self.sampler), self.sampler.spread)
         return self._noise
 
-    def raise_scale(self, sizes: RealArray) -> None:
-        """Let trusted derivatives raise the outputs' row scales to `sizes`, shape (m,)."""
-        sizes = np.maximum(sizes, sizes[self._partner] * self.sampler.size[self._partner] / self.sampler.size)
-        self.row_scale = np.maximum(self.row_scale, sizes)
+    def raise_scale(self, sizes: RealArray, slopes: RealArray) -> None:
+        """Let trusted derivatives raise `row_scale` to `sizes` and `slope_scale` to `slopes`, shape (m,) each."""
+        ratio = self.sampler.size[self._partner] / self.sampler.size
+        self.row_scale = np.maximum(self.row_scale, np.maximum(sizes, sizes[self._partner] * ratio))
+        self.slope_scale = np.maximum(self.slope_scale, np.maximum(slopes, slopes[self._partner] * ratio))
+
+    def size_beside(self, rows: Rows | slice) -> RealArray:
+        """Return the size that entries near zero are resolved relative to, shape (r, m), normalised.
+
+        That is the largest slope of the same output: by the inputs' scales or per unit, whichever is less, so that a
+        slope along a tiny input counts beside large ones.
+        """
+        scale = self.directions.scale[rows, None]
+        return np.asarray(np.minimum(self.row_scale, self.slope_scale * scale))
 
     def measure(self, rows: Rows, wanted: Mask, groups: tuple[int, ...] = (0,), rounds: int = ROUNDS) -> Estimate:
         """Measure the wanted entries, adding levels until they are resolved or nothing helps.
@@ -106,13 +118,17 @@ class Witness:
             for levels, places in self._by_levels(rows, plan).items():
                 self._measure_rows(levels, rows, places, open_, result)
             trusted = np.where(open_ & (result.status <= Status.FLAT), np.abs(result.value), 0.0)
-            self.raise_scale(np.max(trusted, axis=0, initial=0.0))
-            open_ &= ~self._resolved(result)
-            grown = {i: self._grow(open_[i], result.at(i), tried) for i, tried in plan.items()}
-            plan = {i: more for i, more in grown.items() if self._levels(rows[i], more) != self._levels(rows[i], plan[i])}
+            per_unit = trusted / self.directions.scale[rows, None]
+            self.raise_scale(np.max(trusted, axis=0, initial=0.0), np.max(per_unit, axis=0, initial=0.0))
+            size = np.fmax(np.abs(result.value), self.size_beside(rows))
+            open_ &= ~self._resolved(result, size)
+            grown = {i: self._grow(int(rows[i]), open_[i], result.at(i), size[i], tried) for i, tried in plan.items()}
+            plan = {
+                i: more for i, more in grown.items() if self._levels(rows[i], more) != self._levels(rows[i], plan[i])
+            }
             if not plan:
                 break
-        self._mark_random(wanted, result)
+        self._mark_random(rows, wanted, result)
         return result
 
     def levels_known(self, row: int) -> tuple[int, ...]:
@@ -128,9 +144,7 @@ class Witness:
         """Return the rules for windows."""
         return Rules(self.z, self.grid.unit, self.grid.finest, floor)
 
-    def _measure_rows(
-        self, levels: tuple[int, ...], rows: Rows, places: Rows, open_: Mask, result: Estimate
-    ) -> None:
+    def _measure_rows(self, levels: tuple[int, ...], rows: Rows, places: Rows, open_: Mask, result: Estimate) -> None:
         step = max(1, PAIRS // max(1, len(levels) * self.sampler.m))
         self.sampler.ensure(levels, rows[places])
         for start in range(0, len(places), step):
@@ -144,21 +158,31 @@ class Witness:
             row, output = np.nonzero(keep)
             result.put((part[row], output), found)
 
-    def _resolved(self, result: Estimate) -> Mask:
-        known = result.status <= Status.FLAT
-        size = np.fmax(np.abs(result.value), self.row_scale)
-        sharp = known & (result.bar <= self.target * size)
+    def _resolved(self, result: Estimate, size: RealArray) -> Mask:
+        sharp = (result.status <= Status.FLAT) & (result.bar <= self.target * size)
         return np.asarray(sharp | (result.status == Status.FLAT) | (result.status == Status.EDGE))
 
-    def _grow(self, open_: NDArray[np.bool_], row: Estimate, tried: set[int]) -> set[int]:
+    def _grow(
+        self, direction: int, open_: NDArray[np.bool_], row: Estimate, size: RealArray, tried: set[int]
+    ) -> set[int]:
+        """Add coarser levels against noise, at once as far as the bar asks for, and finer ones against truncation."""
         more = set(tried)
-        flat = row.status == Status.SATURATED
-        noisy = flat | ((row.status <= Status.FLAT) & (row.noise > 0.3 * row.bar))
-        if np.any(open_ & (noisy | ~(row.status <= Status.FLAT))):
-            more.add(max(tried) + 1)
+        known = row.status <= Status.FLAT
+        noisy = (row.status == Status.SATURATED) | (known & (row.noise > 0.3 * row.bar))
+        if np.any(open_ & (noisy | ~known)):
+            excess = np.max(row.bar / (self.target * size), initial=1.0, where=open_ & noisy & known & (size > 0))
+            more.add(max(tried) + self._leap(direction, max(tried), float(excess)))
         if np.any(open_ & ~noisy):
             more.add(min(tried) - 1)
         return more
+
+    def _leap(self, direction: int, coarsest: int, excess: float) -> int:
+        """Return how many groups coarser to go: a bar made of noise shrinks as the step grows."""
+        first, _, last = self.grid.group(0)
+        bits = last - first + (last - first) // 2  # from one group to the next
+        wanted = int(np.log2(max(1.0, excess)) / bits) if np.isfinite(excess) else 0
+        reach = int((first + np.log2(self.directions.reach[direction])) / bits)
+        return max(1, min(wanted, reach - coarsest))
 
     def _levels(self, row: np.intp, groups: set[int]) -> tuple[int, ...]:
         return allowed_levels(self.grid, self.directions, row, (e for q in groups for e in self.grid.group(q)))
@@ -169,17 +193,15 @@ class Witness:
             groups[self._levels(rows[place], tried)].append(place)
         return {levels: np.array(places, dtype=np.intp) for levels, places in groups.items()}
 
-    def _mark_random(self, wanted: Mask, result: Estimate) -> None:
+    def _mark_random(self, rows: Rows, wanted: Mask, result: Estimate) -> None:
         if self.sampler.repeatable:
             return
-        poor = ~(result.bar <= 0.1 * np.fmax(np.abs(result.value), self.row_scale))
+        poor = ~(result.bar <= 0.1 * np.fmax(np.abs(result.value), self.size_beside(rows)))
         random = wanted & poor & (self.sampler.spread > 0)
         result.status[random] = Status.NONDETERMINISTIC
 
 
-def _quotients(
-    samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: RealArray
-) -> tuple[Ladder, RealArray]:
+def _quotients(samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: RealArray) -> tuple[Ladder, RealArray]:
     row, output = np.nonzero(keep)
     center = samples.center[output]
     plus, minus = samples.plus[:, row], samples.minus[:, row]
