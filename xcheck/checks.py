@@ -170,6 +170,7 @@ def _check_given(
     for claim in claims:
         found.comparisons.append(_compare_given(arena, witness, claim))
         found.unchecked += claim.unchecked
+    _note_ignored(arena, witness, found)
     modes = {"vjp": isinstance(problem.backend, SupportsVJP), "jvp": isinstance(problem.backend, SupportsJVP)}
     for mode in (mode for mode, there in modes.items() if there):
         found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
@@ -215,6 +216,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             found.comparisons.append(comparison)
             missing = judgement.without_derivative()
             undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
+    _note_ignored(arena, witness, found)
     tried = [line.partition(":")[0] for line in found.unchecked]
     if any(f"{problem.backend.name}/{mode}" in tried for mode in ("vjp", "jvp")) or not _has_both(problem):
         return
@@ -304,6 +306,16 @@ def _note_problem(arena: Arena, found: _Findings) -> None:
     if problem.precision < 53:
         how = "evaluated in float64" if arena.reference is not problem else "in the function's own precision"
         found.notes.append(f"the reference was {how}")
+
+
+def _note_ignored(arena: Arena, witness: Witness, found: _Findings) -> None:
+    """Say which inputs no value depends on: unused arguments, detached or overwritten inputs."""
+    for block in arena.problem.inputs.blocks:
+        if block.size and witness.ignores(np.arange(block.start, block.start + block.size)):
+            title = arena.problem.call.title
+            found.notes.append(
+                f"{title} does not depend on {block.name}: its value is the same at every point evaluated"
+            )
 
 
 def _require_derivative(name: str, derivative: object) -> Derivative:

@@ -12,6 +12,9 @@ from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import Function, Native, RealArray, SupportsBatch, SupportsJVP, SupportsVJP
 from xcheck.space import Block
 
+FEW = 65
+"""Up to this many pushforwards are made one by one: not every framework can map forward mode, and asking costs time."""
+
 
 class Reverse:
     """The pullback of a problem at its point: `w -> w^T J`.
@@ -122,7 +125,7 @@ class Forward:
 
         The batched result is trusted only after a random combination of its rows equals one plain pushforward.
         """
-        if len(tangents) >= getattr(self.backend, "batch_from", 2) and not self.problem.random:
+        if len(tangents) >= max(getattr(self.backend, "batch_from", 2), FEW) and not self.problem.random:
             rows = self._push_batched(tangents)
             if rows is not None:
                 return rows

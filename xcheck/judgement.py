@@ -136,9 +136,13 @@ class _Case:
     result: Judgement
 
     def sharp(self, rows: Rows | slice, bar: RealArray, rounding: RealArray, c: RealArray) -> Mask:
-        """Tell where a bar is narrow enough that agreement means something."""
-        size = np.fmax(np.abs(c), self.witness.size_beside(rows))
-        return np.asarray(2 * bar + rounding <= self.informative * size)
+        """Tell where a bar is narrow enough that agreement means something.
+
+        The bar is held to the stricter size; the claim's own rounding, which nothing can narrow, to the output's.
+        """
+        strict = np.fmax(np.abs(c), self.witness.size_beside(rows))
+        size = np.fmax(np.abs(c), self.witness.row_scale)
+        return np.asarray((2 * bar <= self.informative * strict) & (2 * bar + rounding <= self.informative * size))
 
     def screened(self, rows: Rows | slice, noise: RealArray | None) -> Screening:
         """Screen some directions."""
@@ -282,7 +286,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + 8 * case.unit * case.witness.row_scale
+    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + 8 * case.unit * case.witness.size_beside(rows)
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
     size, center = case.witness.sampler.size, case.witness.sampler.center
@@ -293,7 +297,8 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.abs(c - estimate.value) <= estimate.bar + rounding
-    negligible = np.abs(c) <= NEGLIGIBLE * case.witness.grid.unit * np.abs(center) / size
+    reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
+    negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * np.abs(center) / size
     sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & negligible)
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
@@ -413,7 +418,7 @@ def _could_be_rounding(case: _Case) -> bool:
     sampler = case.witness.sampler
     size = np.maximum(case.witness.row_scale, np.abs(sampler.center) / sampler.size)
     gap = np.abs(case.claimed - case.result.value)
-    return bool(np.any(wrong)) and not np.any(wrong & ~(gap <= GROSS * case.unit * size))
+    return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= GROSS * case.unit * size))
 
 
 def _forgive_own_rounding(case: _Case, jitter: RealArray) -> None:
@@ -436,8 +441,7 @@ def _forgive_own_rounding(case: _Case, jitter: RealArray) -> None:
     held = np.abs(case.claimed[where] - result.value[where]) <= allowed
     where = (row[held], output[held])
     result.rounding[where] = allowed[held] - result.bar[where]
-    beside = case.witness.size_beside(where[0])[np.arange(len(where[0])), where[1]]
-    size = np.fmax(np.abs(case.claimed[where]), beside)
+    size = np.fmax(np.abs(case.claimed[where]), case.witness.row_scale[where[1]])
     sharp = 2 * result.bar[where] + result.rounding[where] <= case.informative * size
     result.verdict[where] = np.where(sharp, AGREE, INCONCLUSIVE)
     result.reason[where] = np.where(sharp, 0, SENTENCES.index(OWN_ROUNDING))

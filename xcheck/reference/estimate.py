@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,7 @@ STAIRCASE = 2.0**20
 def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     """Give functions that are constant around the point a zero slope, and tell saturated ones from them.
 
-    Both are flat near the point. Flat up to a quarter of the scale, but for jitter, or up to a step as large as a
+    Both are flat near the point. Flat as far as steps may reach, but for jitter, or up to a step as large as a
     staircase's, is a zero slope. Flat near the point with changes that grow farther away is a slope that the values'
     rounding hides.
 
@@ -128,11 +128,12 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     reach = ladder.h[np.minimum(first, len(ladder.h) - 1), pairs]
     change = np.fmax(np.abs(ladder.above), np.abs(ladder.below))
     beside = change[np.maximum(first - 1, 0), pairs]
-    near = ladder.h <= 0.26
+    near = ladder.h <= 1.04 * ladder.reach
     farthest = np.max(np.where(near, ladder.h, 0.0), axis=0)
     jitter = np.max(np.where(near, change, 0.0), axis=0)
     quantum = rules.unit * ladder.inner
-    constant = open_ & (farthest > 0.1) & (steps > 0) & (jitter <= JITTER * quantum)
+    far = (farthest > 0.1) & (farthest * rules.group > 0.4 * ladder.reach)  # a coarser group would be out of reach
+    constant = (open_ | (np.abs(result.value) <= result.bar)) & far & (jitter <= JITTER * quantum)
     staircase = open_ & ~constant & (steps >= 3) & (beside > STAIRCASE * quantum)
     bar = np.where(constant, (rules.z * quantum + jitter) / farthest, rules.z * quantum / reach)
     zero = constant | staircase
@@ -194,28 +195,28 @@ def _read_sides(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     apart = both & (np.abs(right - left) > right_bar + left_bar)
     sharper = apart & (np.maximum(right_bar, left_bar) < result.bar[open_] / 4)
     sub = result.at(open_)
-    replace = (sub.status == Status.UNRESOLVED) | sharper
+    instead = (sub.status == Status.UNRESOLVED) | sharper
     missing = [~np.any(np.isfinite(change[-3:]), axis=0) for change in (part.above, part.below)]
     status = np.select([missing[0] | missing[1], apart, both], [Status.EDGE, Status.KINK, Status.OK], Status.UNRESOLVED)
-    sub.status = np.where(replace, status, sub.status).astype(np.int8)
+    sub.status = np.where(instead, status, sub.status).astype(np.int8)
     sub.right, sub.left, sub.right_bar, sub.left_bar = right, left, right_bar, left_bar
     slope = sub.status == Status.OK
     value, bar = np.where(right_bar <= left_bar, right, left), np.minimum(right_bar, left_bar)
-    sub.value = np.where(replace, np.where(slope, value, np.nan), sub.value)
-    sub.bar = np.where(replace, np.where(slope, bar, np.inf), sub.bar)
+    sub.value = np.where(instead, np.where(slope, value, np.nan), sub.value)
+    sub.bar = np.where(instead, np.where(slope, bar, np.inf), sub.bar)
     result.put(open_, sub)
 
 
 def _side(ladder: Ladder, side: str, rules: Rules) -> tuple[RealArray, RealArray]:
     sequence, tau, noise = one_sided_sequence(ladder, side)
     windows = three_levels(sequence, tau, noise, rules.z, rules.unit)
-    plain = Rules(rules.z, rules.unit, rules.finest_base, rules.floor, need_evidence=False)
+    plain = replace(rules, need_evidence=False)
     value, bar, _ = select(windows, ladder, sequence, tau, noise, plain)
     return value, bar
 
 
 def _rules_for(rules: Rules, keep: Mask) -> Rules:
-    return Rules(rules.z, rules.unit, rules.finest_base, rules.floor[:, keep], rules.need_evidence)
+    return replace(rules, floor=rules.floor[:, keep])
 
 
 def _both(outer: Mask, inner: Mask) -> Mask:

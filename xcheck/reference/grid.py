@@ -51,6 +51,11 @@ class Grid:
         return (first, first + g, first + 2 * g)
 
     @property
+    def group_bits(self) -> int:
+        """log2 of the ratio of step sizes between one group and the next."""
+        return 3 * SPACING[self.precision]
+
+    @property
     def finest(self) -> int:
         """The finest base level."""
         return self.group(0)[2]
@@ -211,9 +216,7 @@ def allowed_levels(grid: Grid, directions: Directions, row: np.intp, levels: Ite
     """Drop levels whose step would leave the input's neighbourhood or drown in its rounding."""
     base = grid.group(0)
     bits = grid.precision - 5 + (40 if directions.offset[row] == 0 else 0)
-    return tuple(
-        e for e in sorted(set(levels)) if e in base or (2.0**-e <= directions.reach[row] and base[0] - 60 < e <= bits)
-    )
+    return tuple(e for e in sorted(set(levels)) if e in base or (2.0**-e <= directions.reach[row] and e <= bits))
 
 
 def _typical(sizes: RealArray) -> float:

@@ -27,6 +27,7 @@ class Samples:
         above, below: values f(x + t+) and f(x - t-), shape (L, d, m).
         center: f(x), shape (m,).
         offset: |x_j| / s_j, shape (d,).
+        reach: the largest steps that are allowed, shape (d,).
     """
 
     levels: tuple[int, ...]
@@ -36,6 +37,7 @@ class Samples:
     below: RealArray
     center: RealArray
     offset: RealArray
+    reach: RealArray
 
 
 @dataclass
@@ -116,6 +118,7 @@ class Sampler:
             np.array([x.merged(x.below)[i] for x, i in zip(found, index, strict=True)]) * shrink,
             self.center * shrink,
             self.directions.offset[rows],
+            self.directions.reach[rows],
         )
 
     def values(self, points: RealArray) -> RealArray:

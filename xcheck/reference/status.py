@@ -30,7 +30,7 @@ REASONS = {
     Status.JUMP: "the function jumps at the point",
     Status.EDGE: "the point is on the edge of the function's domain: one side is not finite",
     Status.NONFINITE: "the function's value at the point is not finite (NaN or infinity)",
-    Status.NONDETERMINISTIC: "the function is random: it gives different values at the same point",
+    Status.NONDETERMINISTIC: "the function is random or keeps a state: it gives different values at the same point",
     Status.SATURATED: "the function's values are flat to rounding here, so they cannot settle a slope this small",
     Status.UNRESOLVED: "differences of the function's values do not converge to a slope",
 }

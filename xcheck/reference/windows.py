@@ -30,6 +30,7 @@ class Ladder:
         central, even, right, left: the quotients D, S, R and L of these, shape (L, P).
         sigma: standard deviation of a value, shape (L, P).
         inner: the size of values that may be rounded inside the function: |f(x)|, and 1 in user units, shape (P,).
+        reach: the largest step that is allowed, shape (P,).
     """
 
     levels: NDArray[np.int64]
@@ -43,6 +44,7 @@ class Ladder:
     left: RealArray
     sigma: RealArray
     inner: RealArray
+    reach: RealArray
 
     @property
     def h(self) -> RealArray:
@@ -183,6 +185,7 @@ class Rules:
         unit: unit roundoff.
         finest_base: windows that end at finer levels than this need evidence of a slope.
         floor: the rounding part of the noise, shape (L, P).
+        group: the ratio of step sizes between one group of levels and the next.
         need_evidence: whether the evidence rule applies.
     """
 
@@ -190,6 +193,7 @@ class Rules:
     unit: float
     finest_base: int
     floor: RealArray
+    group: float = 512.0
     need_evidence: bool = True
 
     def allowed(self, windows: Windows, ladder: Ladder) -> Mask:

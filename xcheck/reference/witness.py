@@ -131,6 +131,15 @@ class Witness:
         self._mark_random(rows, wanted, result)
         return result
 
+    def ignores(self, rows: Rows) -> bool:
+        """Tell whether no value evaluated along these directions differs from the one at the point."""
+        coarse, _, fine = self.grid.group(0)
+        for part in (rows[:1], rows):  # most functions answer at the first direction
+            samples = self.sampler.take((coarse, fine), part)
+            if not (np.all(samples.above == samples.center) and np.all(samples.below == samples.center)):
+                return False
+        return True
+
     def levels_known(self, row: int) -> tuple[int, ...]:
         """Return the levels that have been evaluated along a direction."""
         return self.sampler.levels_known(row)
@@ -142,7 +151,7 @@ class Witness:
 
     def rules(self, floor: RealArray) -> Rules:
         """Return the rules for windows."""
-        return Rules(self.z, self.grid.unit, self.grid.finest, floor)
+        return Rules(self.z, self.grid.unit, self.grid.finest, floor, 2.0**self.grid.group_bits)
 
     def _measure_rows(self, levels: tuple[int, ...], rows: Rows, places: Rows, open_: Mask, result: Estimate) -> None:
         step = max(1, PAIRS // max(1, len(levels) * self.sampler.m))
@@ -170,18 +179,19 @@ class Witness:
         known = row.status <= Status.FLAT
         noisy = (row.status == Status.SATURATED) | (known & (row.noise > 0.3 * row.bar))
         if np.any(open_ & (noisy | ~known)):
+            flat = bool(np.any(open_ & (row.status == Status.SATURATED)))
             excess = np.max(row.bar / (self.target * size), initial=1.0, where=open_ & noisy & known & (size > 0))
-            more.add(max(tried) + self._leap(direction, max(tried), float(excess)))
+            leap = self._leap(direction, max(tried), np.inf if flat else float(excess))
+            more |= {max(tried) + leap, max(tried) + max(1, leap - 1)}
         if np.any(open_ & ~noisy):
             more.add(min(tried) - 1)
         return more
 
     def _leap(self, direction: int, coarsest: int, excess: float) -> int:
-        """Return how many groups coarser to go: a bar made of noise shrinks as the step grows."""
-        first, _, last = self.grid.group(0)
-        bits = last - first + (last - first) // 2  # from one group to the next
-        wanted = int(np.log2(max(1.0, excess)) / bits) if np.isfinite(excess) else 0
+        """Return how many groups coarser to go: a bar made of noise shrinks as the step grows; flat is all the way."""
+        first, bits = self.grid.group(0)[0], self.grid.group_bits
         reach = int((first + np.log2(self.directions.reach[direction])) / bits)
+        wanted = int(np.log2(max(1.0, excess)) / bits) if np.isfinite(excess) else reach
         return max(1, min(wanted, reach - coarsest))
 
     def _levels(self, row: np.intp, groups: set[int]) -> tuple[int, ...]:
@@ -217,5 +227,7 @@ def _quotients(samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: 
         sigma = np.maximum(floor, noise[output] * growth)
         right, left = up / plus, down / minus
     inner = np.maximum(np.abs(center), one[output])
-    ladder = Ladder(np.array(samples.levels), plus, minus, up, down, central, even, right, left, sigma, inner)
+    ladder = Ladder(
+        np.array(samples.levels), plus, minus, up, down, central, even, right, left, sigma, inner, samples.reach[row]
+    )
     return ladder, floor
