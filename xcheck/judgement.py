@@ -46,9 +46,8 @@ ONE_TRIANGLE = (
     "the input is a symmetric matrix of which the function reads one triangle; the claim is right for symmetric "
     "changes of it, which is a convention and not the derivative by single entries"
 )
-OWN_ROUNDING = (
-    "the claim varies by as much as it is off when the inputs move by a few ulps: its arithmetic is too coarse"
-)
+ONE_OF_MANY = "rounding in the products with probes is larger than what a single entry contributes to them"
+OWN_ROUNDING = "the same rule is right in float64; in its own precision, rounding moves it by as much as it is worth"
 SENTENCES = (
     "",
     POOR,
@@ -59,6 +58,7 @@ SENTENCES = (
     ONE_TRIANGLE,
     NO_DERIVATIVE,
     OWN_ROUNDING,
+    ONE_OF_MANY,
     *VETOES[1:],
     *REASONS.values(),
 )
@@ -67,8 +67,8 @@ SENTENCES = (
 NEGLIGIBLE = 8.0
 """A claim of at most this many ulps of the output per scale of the input is as good as zero beside a flat function."""
 
-JITTERS = 4.0
-"""How many times the variation of a claim over a few ulps of the inputs its rounding error may be."""
+SINGLE_SHARE = 0.25
+"""A product with a probe is sharp if an error of this share of a typical entry would have been seen in it."""
 
 GROSS = 2.0**12
 """A claim that is off by more units than this, of its output's value or largest slope, is not off by rounding."""
@@ -117,6 +117,11 @@ class Judgement:
         poor = (self.reason == SENTENCES.index(POOR)) | (self.reason == 0)
         return np.asarray((self.verdict == INCONCLUSIVE) & ~poor)
 
+    def require_resolution(self, share: RealArray) -> None:
+        """Leave open what a product cannot resolve: a single entry's share of it, shape (d, m)."""
+        blunt = (self.verdict == AGREE) & (share > 0) & (self.resolution > SINGLE_SHARE * share)
+        self.give_reason(blunt, np.arange(len(blunt)), ONE_OF_MANY)
+
     def give_reason(self, where: Mask, rows: Rows, reason: str) -> None:
         """Call the entries `where` of `rows` inconclusive."""
         row, output = np.nonzero(where)
@@ -155,7 +160,8 @@ def judge(
     precision: int,
     wanted: Mask | None = None,
     shift: RealArray | None = None,
-    jitter: Callable[[], RealArray] | None = None,
+    exact: Callable[[], RealArray] | None = None,
+    allowance: RealArray | None = None,
 ) -> Judgement:
     """Judge a claim entry by entry.
 
@@ -165,13 +171,14 @@ def judge(
         precision: significand bits of the claim's arithmetic.
         wanted: the entries to judge; all if None.
         shift: how far the function's value as the claim's arithmetic computed it is from the reference's, shape (m,).
-        jitter: measures how the claim itself varies when the inputs move by a few ulps, shape (d, m), user units;
-            called only where a claim of lower precision than the reference's seems wrong.
+        exact: computes the same claim in the reference's precision, shape (d, m), user units; called only where a claim
+            of lower precision seems wrong by little.
+        allowance: the rounding that a claim of lower precision is allowed, shape (m,), user units; estimated if None.
     """
     with np.errstate(all="ignore"):
         units = witness.units
         scaled = claimed / units
-        case = _first_screen(witness, scaled, precision, shift)
+        case = _first_screen(witness, scaled, precision, shift, allowance)
         open_ = case.result.verdict != AGREE
         if wanted is not None:
             open_ &= wanted
@@ -180,8 +187,8 @@ def judge(
         if len(rows):
             _second_screen(case, rows, open_[rows])
             _forgive_one_triangle(case)
-        if jitter is not None and precision < witness.grid.precision and _could_be_rounding(case):
-            _forgive_own_rounding(case, jitter() / units)
+        if exact is not None and precision < witness.grid.precision and _could_be_rounding(case):
+            _forgive_own_rounding(case, exact() / units)
         result = case.result
         result.value *= units
         result.bar *= units
@@ -190,10 +197,15 @@ def judge(
         return result
 
 
-def _first_screen(witness: Witness, scaled: RealArray, precision: int, shift: RealArray | None) -> _Case:
+def _first_screen(
+    witness: Witness, scaled: RealArray, precision: int, shift: RealArray | None, given: RealArray | None
+) -> _Case:
     allowance = np.zeros(witness.sampler.m)
     if precision < witness.grid.precision:
-        allowance = _lower_precision_allowance(witness, scaled, precision, shift)
+        if given is None:
+            allowance = _lower_precision_allowance(witness, scaled, precision, shift)
+        else:
+            allowance = given / np.min(witness.units, axis=0)
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     found = screen(witness, slice(None), scaled, 2.0**-precision, allowance)
     witness.raise_scale(found.scale, found.slope)
@@ -421,27 +433,17 @@ def _could_be_rounding(case: _Case) -> bool:
     return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= GROSS * case.unit * size))
 
 
-def _forgive_own_rounding(case: _Case, jitter: RealArray) -> None:
-    """Call no claim wrong by less than rounding inside its own arithmetic does: tails of float32 formulas.
+def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
+    """Call no claim wrong by what rounding in its arithmetic does: its rule is right where float64 makes it right.
 
-    That is what the claim varies by over a few ulps of its inputs, and what the output's rounding does to a derivative
-    that is computed from the output: if f' = g(f), an error u |f| of f makes an error u |f| |f'' / f'| of f'.
+    Args:
+        case: what was judged.
+        exact: the same claim computed in the reference's precision, normalised.
     """
-    result, sampler = case.result, case.witness.sampler
-    row, output = np.nonzero(result.verdict == DISAGREE)
-    rows, place = np.unique(row, return_inverse=True)
-    samples = sampler.take(case.witness.grid.group(0)[:1], rows)
-    up, down = samples.above[0] - samples.center, samples.center - samples.below[0]
-    slope = (up + down) / (samples.plus[0] + samples.minus[0])[:, None]
-    bend = (up / samples.plus[0][:, None] - down / samples.minus[0][:, None]) / samples.plus[0][:, None]
-    through_output = 4 * case.unit * np.abs(samples.center * bend / slope)[place, output]
-    noise = JITTERS * jitter[row, output] + through_output
-    where = (row, output)
-    allowed = result.bar[where] + result.rounding[where] + np.where(np.isfinite(noise), noise, 0.0)
-    held = np.abs(case.claimed[where] - result.value[where]) <= allowed
-    where = (row[held], output[held])
-    result.rounding[where] = allowed[held] - result.bar[where]
-    size = np.fmax(np.abs(case.claimed[where]), case.witness.row_scale[where[1]])
-    sharp = 2 * result.bar[where] + result.rounding[where] <= case.informative * size
-    result.verdict[where] = np.where(sharp, AGREE, INCONCLUSIVE)
-    result.reason[where] = np.where(sharp, 0, SENTENCES.index(OWN_ROUNDING))
+    result = case.result
+    wrong = result.verdict == DISAGREE
+    held = wrong & (np.abs(exact - result.value) <= result.bar + result.rounding)
+    result.rounding[held] += np.abs(case.claimed - exact)[held]
+    sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
+    result.verdict[sharp], result.reason[sharp] = AGREE, 0
+    result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)

@@ -24,6 +24,9 @@ from xcheck.verdict import Verdict
 
 PROBES = 3
 
+FLATTEST = 2.0**-6
+"""No input takes part in a probe with less than this share of the typical scale: nothing hides at a tiny input."""
+
 
 @dataclass(frozen=True)
 class Arena:
@@ -39,11 +42,11 @@ class Arena:
 
 
 def input_probes(problem: Problem, seed: int) -> RealArray:
-    """Draw probes on the inputs' own scales, shortened so that a probe is about as long as the input."""
+    """Draw probes on the inputs' own scales, none far below the typical one, about as long as the input together."""
     rng = np.random.default_rng((seed, 3))
     scale = Coordinates(problem).scale
-    shrink = 2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(problem.n))))
-    return np.asarray(signed_probes(rng, PROBES, problem.n) * scale * shrink)
+    scale = np.maximum(scale, FLATTEST * float(np.median(scale)))
+    return np.asarray(signed_probes(rng, PROBES, problem.n) * scale * _shrink(problem.n))
 
 
 def probe_forward(arena: Arena) -> Comparison:
@@ -54,83 +57,148 @@ def probe_forward(arena: Arena) -> Comparison:
     Raises:
         NotImplementedError: there is no forward rule.
     """
-    forward = Forward(arena.problem)
-    vectors = input_probes(arena.problem, arena.seed)
+    problem, reference = arena.problem, arena.reference
+    forward = Forward(problem)
+    vectors = input_probes(problem, arena.seed)
     claimed = np.array([forward.push(v) for v in vectors])
-    source = f"{arena.problem.backend.name}/jvp"
-
-    witness = Witness(arena.reference, Probes(arena.reference, vectors), arena.seed)
-    found = judge(witness, claimed, arena.problem.precision, shift=arena.shift(forward.outputs))
-    result = _summary(arena, source, claimed, found, vectors, forward.unconnected)
+    allowance = _rounding_of_pushes(arena, claimed, forward.outputs)
+    witness = Witness(reference, Probes(reference, vectors), arena.seed)
+    found = judge(witness, claimed, problem.precision, allowance=allowance)
+    found.require_resolution(np.abs(claimed) / np.sqrt(problem.n))
+    result = _summary(arena, f"{problem.backend.name}/jvp", claimed, found, vectors, forward.unconnected)
     if result.verdict is not Verdict.DISAGREE:
         return result
     row, output = _worst_of(found, claimed)
 
-    pick = _unit(arena.problem.m, output)[:, None]
-    shift = arena.shift(forward.outputs)
-
     def is_wrong(vector: RealArray) -> bool:
-        probe = Probes(arena.reference, vector[None])
-        one = Witness(arena.reference, probe, arena.seed, project=pick, entries=arena.problem.n)
+        probe, pick = Probes(reference, vector[None]), _unit(problem.m, output)[:, None]
+        one = Witness(reference, probe, arena.seed, project=pick, entries=problem.n)
         values = forward.push(vector)[None, output : output + 1]
-        off = None if shift is None else shift[output : output + 1]
-        return bool(judge(one, values, arena.problem.precision, shift=off).verdict[0, 0] == DISAGREE)
+        allowed = allowance[output : output + 1]
+        return bool(judge(one, values, problem.precision, allowance=allowed).verdict[0, 0] == DISAGREE)
 
     j = bisect(vectors[row], is_wrong)
-    return result if j is None else _with_entry(arena, result, j, output, forward.push(_unit(arena.problem.n, j)))
+    return result if j is None else _with_entry(arena, result, j, output, forward.push(_unit(problem.n, j)))
+
+
+@dataclass(frozen=True)
+class PulledRows:
+    """A claim that can be asked for `w^T J`: a pullback, or a gradient that is at hand.
+
+    Attributes:
+        source: whose it is.
+        pull: from cotangents (m,) to (n,).
+        outputs: the function's value as computed along with it, shape (m,).
+        precision: significand bits of its arithmetic.
+        unconnected: names of inputs that the framework returned None for.
+    """
+
+    source: str
+    pull: Callable[[RealArray], RealArray]
+    outputs: RealArray
+    precision: int
+    unconnected: Callable[[], tuple[str, ...]] = tuple
 
 
 def probe_reverse(arena: Arena) -> Comparison:
-    """Compare `<J^T w, v>` with differences of `w . f` along v, for three probes each; on a mismatch find the entry.
-
-    Costs three pullbacks and about 25 evaluations; a wrong entry costs about `10 log2 n` evaluations and `log2 m`
-    pullbacks more.
+    """Compare a backend's reverse mode with differences on random probes; see `probe_rows`.
 
     Raises:
         NotImplementedError: there is no reverse rule.
     """
+    reverse = Reverse(arena.problem)
+    source, precision = f"{arena.problem.backend.name}/vjp", arena.problem.precision
+    return probe_rows(arena, PulledRows(source, reverse.pull, reverse.outputs, precision, lambda: reverse.unconnected))
+
+
+def probe_rows(arena: Arena, rows: PulledRows) -> Comparison:
+    """Compare `<J^T w, v>` with differences of `w . f` along v, for three probes each; on a mismatch find the entry.
+
+    Costs three pullbacks and about 25 evaluations; a wrong entry costs about `10 log2 n` evaluations and `log2 m`
+    pullbacks more.
+    """
     problem, reference = arena.problem, arena.reference
-    reverse = Reverse(problem)
     vectors = input_probes(problem, arena.seed)
     weights = signed_probes(np.random.default_rng((arena.seed, 4)), PROBES if problem.m > 1 else 1, problem.m)
-    gradients = np.array([reverse.pull(w) for w in weights])
+    gradients = np.array([rows.pull(w) for w in weights])
     claimed = vectors @ gradients.T
-    witness = Witness(reference, Probes(reference, vectors), arena.seed, project=weights.T)
-    shift = arena.shift(reverse.outputs)
-    projected = None if shift is None else np.abs(shift) @ np.abs(weights.T)
-    found = judge(witness, claimed, problem.precision, shift=projected)
-    result = _summary(arena, f"{problem.backend.name}/vjp", claimed, found, vectors, reverse.unconnected)
+    allowance = _rounding_of_products(arena, rows, vectors, weights, gradients)
+
+    def judged(probes: RealArray, chosen: slice) -> Judgement:
+        probe = Probes(reference, probes)
+        witness = Witness(reference, probe, arena.seed, project=weights[chosen].T, entries=problem.n)
+        return judge(witness, probes @ gradients[chosen].T, rows.precision, allowance=allowance[chosen])
+
+    found = judged(vectors, slice(None))
+    found.require_resolution(_typical_share(vectors, gradients))
+    result = _summary(arena, rows.source, claimed, found, vectors, rows.unconnected())
     if result.verdict is not Verdict.DISAGREE:
         return result
     row, k = _worst_of(found, claimed)
-
-    def is_wrong(vector: RealArray) -> bool:
-        one = Witness(
-            reference, Probes(reference, vector[None]), arena.seed, project=weights[k][:, None], entries=problem.n
-        )
-        values = np.array([[vector @ gradients[k]]])
-        off = None if projected is None else projected[k : k + 1]
-        return bool(judge(one, values, problem.precision, shift=off).verdict[0, 0] == DISAGREE)
-
-    j = bisect(vectors[row], is_wrong)
-    if j is None:
-        return result
-    column = Witness(reference, Coordinates(reference, np.array([j])), arena.seed, entries=problem.n)
-    measured = column.measure(np.arange(1), np.ones((1, problem.m), bool)).scaled(column.units)
-    slopes, bars = measured.value[0], measured.bar[0]
-
-    def row_is_wrong(weight: RealArray) -> bool:
-        used = weight != 0
-        allowed = np.abs(weight[used]) @ np.where(np.isfinite(bars), bars, 0.0)[used]
-        rounding = 256 * 2.0**-problem.precision * (np.abs(weight[used]) @ np.nan_to_num(np.abs(slopes[used])))
-        return bool(abs(reverse.pull(weight)[j] - weight[used] @ np.nan_to_num(slopes[used])) > 4 * allowed + rounding)
-
-    i = bisect(weights[k], row_is_wrong)
-    if i is None:
+    j = bisect(vectors[row], lambda v: bool(judged(v[None], slice(k, k + 1)).verdict[0, 0] == DISAGREE))
+    i = None if j is None else _row_of(arena, rows, weights[k], j)
+    if j is None or i is None:
         return result
     claim_column = np.full(problem.m, np.nan)
-    claim_column[i] = reverse.pull(_unit(problem.m, i))[j]
+    claim_column[i] = rows.pull(_unit(problem.m, i))[j]
     return _with_entry(arena, result, j, i, claim_column)
+
+
+def _row_of(arena: Arena, rows: PulledRows, weight: RealArray, j: int) -> int | None:
+    """Find the output whose derivative by input j is wrong, by bisection on the cotangent."""
+    reference, m = arena.reference, arena.problem.m
+    column = Witness(reference, Coordinates(reference, np.array([j])), arena.seed, entries=arena.problem.n)
+    measured = column.measure(np.arange(1), np.ones((1, m), bool)).scaled(column.units)
+    slopes, bars = np.nan_to_num(measured.value[0]), measured.bar[0]
+    bars = np.where(np.isfinite(bars), bars, 0.0)
+
+    def is_wrong(w: RealArray) -> bool:
+        allowed = np.abs(w) @ (4 * bars + 256 * 2.0**-rows.precision * np.abs(slopes))
+        return not abs(rows.pull(w)[j] - w @ slopes) <= allowed
+
+    return bisect(weight, is_wrong)
+
+
+def _rounding_of_pushes(arena: Arena, claimed: RealArray, outputs: RealArray) -> RealArray:
+    """Allow `J v` the rounding of a forward derivative: shape (m,), user units."""
+    unit = 2.0**-arena.problem.precision
+    largest = np.max(np.abs(np.nan_to_num(claimed, posinf=0.0, neginf=0.0)), axis=0)
+    values, off = _values_and_errors(arena, outputs, unit)
+    return np.asarray(
+        unit * (64 * largest + 4 * values * _shrink(arena.problem.n)) + 8 * off * _shrink(arena.problem.n)
+    )
+
+
+def _values_and_errors(arena: Arena, outputs: RealArray, unit: float) -> tuple[RealArray, RealArray]:
+    """Return the outputs' sizes, and the errors of a claim's forward values beyond the rounding of the result."""
+    values = np.abs(np.nan_to_num(arena.reference.y))
+    shift = arena.shift(outputs)
+    if shift is None:
+        return values, np.zeros_like(values)
+    return values, np.maximum(np.abs(np.nan_to_num(shift)) - 2 * unit * values, 0.0)
+
+
+def _rounding_of_products(
+    arena: Arena, rows: PulledRows, vectors: RealArray, weights: RealArray, gradients: RealArray
+) -> RealArray:
+    """Allow `<J^T w, v>` the rounding of its terms, which add up like independent errors: shape (r,), user units."""
+    unit = 2.0**-rows.precision
+    terms = np.max([np.linalg.norm(gradients * v, axis=1) for v in vectors], axis=0)
+    values, off = _values_and_errors(arena, rows.outputs, unit)
+    values, off = np.linalg.norm(weights * values, axis=1), np.linalg.norm(weights * off, axis=1)
+    return np.asarray(unit * 64 * terms + (4 * unit * values + 8 * off) * _shrink(arena.problem.n))
+
+
+def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
+    """Return the median share of one input in every product, shape (d, r); 0 where the gradient is zero."""
+    shares = np.abs(vectors[:, None, :] * gradients[None])
+    shares = np.where(shares > 0, shares, np.nan)
+    some = np.any(shares > 0, axis=-1)
+    return np.where(some, np.nanmedian(np.where(some[..., None], shares, 0.0), axis=-1), 0.0)
+
+
+def _shrink(n: int) -> float:
+    return float(2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(n)))))
 
 
 def bisect(vector: RealArray, is_wrong: Callable[[RealArray], bool]) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from xcheck.space import Space, is_differentiable
 
 CHUNK = 2**22
 """Numbers in one batched call: inputs and outputs of all its points together."""
+
+SLOW = 0.02
+"""Seconds for one point from which a batched call pays for few points too; some frameworks compile at every call."""
 
 
 class OutputChanged(ValueError):
@@ -59,6 +63,7 @@ class Problem:
         evaluations: how often the function has been evaluated, a batch of k counting as k.
         failures: exceptions that the function raised at perturbed points.
         mutated: names of the inputs that the function changed in place.
+        seconds: how long the latest evaluation of one point took.
     """
 
     call: Call
@@ -73,6 +78,7 @@ class Problem:
     evaluations: int = 1
     random: bool = False
     batched: bool = True
+    seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     mutated: tuple[str, ...] = ()
 
@@ -152,7 +158,7 @@ class Problem:
         apart = np.abs(shadow.y - self.y)
         apart = apart[np.isfinite(apart)]
         same = np.all(apart <= 2.0 ** (-self.precision / 2) * max(scale, np.finfo(np.float64).tiny))
-        return shadow if same and np.array_equal(np.isnan(shadow.y), np.isnan(self.y)) else None
+        return shadow if same and np.array_equal(np.isfinite(shadow.y), np.isfinite(self.y)) else None
 
     def beside(self, ulps: float) -> Problem:
         """Return the same problem at a point a few ulps away in every input, evaluating nothing."""
@@ -168,7 +174,8 @@ class Problem:
         """
         self.evaluations += len(points)
         mappable = self.batched and not self.random and isinstance(self.backend, SupportsBatch)
-        if mappable and len(points) >= getattr(self.backend, "batch_from", 2):
+        enough = getattr(self.backend, "batch_from", 2) if self.seconds < SLOW else 4
+        if mappable and len(points) >= enough:
             result = self._values_batched(points)
             if result is not None:
                 return result
@@ -203,12 +210,14 @@ class Problem:
         result = np.full((len(points), self.m), np.nan)
         for row, point in zip(result, points, strict=True):
             self.pin()
+            start = perf_counter()
             try:
                 row[:] = self.from_native(self.backend.value(self.flat, self.to_native(point)))
             except OutputChanged:
                 raise
             except Exception as error:
                 self._record(error, point)
+            self.seconds = perf_counter() - start
         return result
 
     def flat(self, xs: Sequence[Native]) -> list[Native]:

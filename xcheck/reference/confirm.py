@@ -111,6 +111,7 @@ def _vetoes(
     small = gap <= 2.0 ** (-p / 3) * np.abs(value)
     inner = 8 * unit * ladder.inner
     hidden = ladder.flat[-1] & (0.25 * np.abs(c) <= 2 * inner)
+    inner = np.minimum(inner, 256 * np.min(ladder.sigma, axis=0))  # rounding of inner values shows as noise
     checks = [
         allowed,
         both,

@@ -53,10 +53,12 @@ def _count(c: Comparison) -> str:
 
 
 def _entry(e: Entry) -> str:
-    parts = [f"{e.name}: {_number(e.claimed)} claimed, {_measured(e)}"]
-    if math.isfinite(e.ratio) and e.verdict is Verdict.DISAGREE:
-        parts.append(f" (ratio {e.ratio:.4g})")
-    return "".join(parts)
+    text = f"{e.name}: {_number(e.claimed)} claimed, {_measured(e)}"
+    if e.verdict is not Verdict.DISAGREE or not math.isfinite(e.ratio):
+        return text
+    if abs(e.ratio - 1) < 5e-4:
+        return f"{text} (off by {abs(e.claimed - e.measured):.2g}, {abs(e.ratio - 1):.1g} of it)"
+    return f"{text} (ratio {e.ratio:.4g})" if e.claimed else text
 
 
 def _measured(e: Entry) -> str:
@@ -69,13 +71,19 @@ def _measured(e: Entry) -> str:
 
 
 def _limit(c: Comparison) -> str:
-    where = "the entry" if c.total == 1 else f"any of the {c.total - c.wrong - c.inconclusive} entries that agree"
-    relative = f" ({c.relative_limit:.1g} of the output's largest)" if 0 < c.relative_limit < 1 else ""
+    agree = c.total - c.wrong - c.inconclusive
+    where = "the entry" if c.total == 1 else "the one that agrees" if agree == 1 else f"any of the {agree} that agree"
+    if c.method != "every entry":
+        where = "any single entry" if c.method == "probes" else "any of the products"
+    if not c.detection_limit:
+        return f"any error in {where} would have been seen: both are exact"
+    shown = c.method == "every entry" and c.relative_limit > 0
+    relative = f" ({c.relative_limit:.1g} of the output's largest)" if shown else ""
     return f"an error of {c.detection_limit:.1g}{relative} in {where} would have been seen"
 
 
 def _number(value: float) -> str:
-    return f"{value:.6g}"
+    return f"{value + 0.0:.6g}"  # adding zero turns -0 into 0
 
 
 def _seconds(seconds: float) -> str:
