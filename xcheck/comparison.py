@@ -141,10 +141,9 @@ def _limits(claimed: RealArray, judgement: Judgement) -> tuple[float, float]:
     agreed = judgement.verdict == AGREE
     if not np.any(agreed):
         return float("inf"), float("inf")
-    resolution, sizes = judgement.resolution, np.abs(claimed)
-    if not np.all(agreed):
-        resolution, sizes = np.where(agreed, resolution, 0.0), np.where(agreed, sizes, 0.0)
+    resolution, sizes = judgement.resolution, np.where(np.isfinite(claimed), np.abs(claimed), 0.0)
     largest = np.maximum(sizes, np.max(sizes, axis=0, initial=0.0))
+    resolution = resolution if np.all(agreed) else np.where(agreed, resolution, 0.0)
     relative = np.divide(resolution, largest, out=np.zeros_like(largest), where=largest > 0)
     return float(np.max(resolution)), float(np.max(relative))
 

@@ -67,6 +67,9 @@ SENTENCES = (
 NEGLIGIBLE = 8.0
 """A claim of at most this many ulps of the output per scale of the input is as good as zero beside a flat function."""
 
+MANY = 2**16
+"""From this many entries on, measuring the noise at once is cheaper than screening twice."""
+
 SINGLE_SHARE = 0.25
 """A product with a probe is sharp if an error of this share of a typical entry would have been seen in it."""
 
@@ -145,9 +148,15 @@ class _Case:
 
         The bar is held to the stricter size; the claim's own rounding, which nothing can narrow, to the output's.
         """
-        strict = np.fmax(np.abs(c), self.witness.size_beside(rows))
-        size = np.fmax(np.abs(c), self.witness.row_scale)
-        return np.asarray((2 * bar <= self.informative * strict) & (2 * bar + rounding <= self.informative * size))
+        scale = self.witness.directions.scale[rows]
+        least = np.minimum(self.witness.row_scale, self.witness.slope_scale * np.min(scale, initial=np.inf))
+        sharp = 2 * bar + rounding <= self.informative * least
+        row, output = np.nonzero(~sharp)  # few, as a rule: the sizes of entries matter for these alone
+        bar, rounding, c = bar[row, output], rounding[row, output], np.abs(c[row, output])
+        size = np.fmax(c, self.witness.row_scale[output])
+        strict = np.fmin(size, np.fmax(c, self.witness.slope_scale[output] * scale[row]))
+        sharp[row, output] = (2 * bar <= self.informative * strict) & (2 * bar + rounding <= self.informative * size)
+        return np.asarray(sharp)
 
     def screened(self, rows: Rows | slice, noise: RealArray | None) -> Screening:
         """Screen some directions."""
@@ -207,7 +216,8 @@ def _first_screen(
         else:
             allowance = given / np.min(witness.units, axis=0)
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
-    found = screen(witness, slice(None), scaled, 2.0**-precision, allowance)
+    noise = witness.noise() if scaled.size > MANY else None
+    found = screen(witness, slice(None), scaled, 2.0**-precision, allowance, noise)
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
@@ -298,7 +308,8 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + 8 * case.unit * case.witness.size_beside(rows)
+    own = case.unit * (8 * case.witness.size_beside(rows) + 4 * case.witness.value_scale())
+    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
     size, center = case.witness.sampler.size, case.witness.sampler.center
@@ -420,6 +431,7 @@ def _forgive_one_triangle(case: _Case) -> None:
     off = c[rows] + flip * c[mirror] - (result.value[rows] + flip * result.value[mirror])
     allowed = result.bar[rows] + result.bar[mirror] + result.rounding[rows] + result.rounding[mirror]
     paired = ((mirror != rows) & (unread[rows] | unread[mirror]))[:, None] & (np.abs(off) <= allowed)
+    paired |= ((mirror == rows) & (sign[rows] < 0) & unread[rows])[:, None]  # imaginary parts of a Hermitian diagonal
     if np.all(paired | ~wrong):
         result.give_reason(wrong, rows, ONE_TRIANGLE)
 

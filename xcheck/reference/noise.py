@@ -17,12 +17,12 @@ def rounding_floor(grid: Grid, center: RealArray, above: RealArray, below: RealA
 
     Args:
         grid: gives the precision.
-        center: f(x).
+        center: the size of f(x), complex values as a whole.
         above: f(x + t).
         below: f(x - t).
         moved: |x_j| times the slope, what rounding the input does to the value.
     """
-    largest = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.maximum(np.abs(center), moved))
+    largest = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.maximum(center, moved))
     return np.asarray(0.5 * grid.unit * largest)
 
 

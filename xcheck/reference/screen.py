@@ -102,7 +102,9 @@ def _screen_rows(
         da, db = central
         q = (hb / ha) ** 2
         offset = samples.offset[:, None]
-        sigma = rounding_floor(witness.grid, f0, samples.above[1], samples.below[1], offset * np.abs(db))
+        sigma = rounding_floor(
+            witness.grid, witness.value_scale(), samples.above[1], samples.below[1], offset * np.abs(db)
+        )
         if noise is not None:
             np.maximum(sigma, noise, out=sigma)
         rounding = unit * (8 * np.abs(c) + 2 * offset * even[0] / ha**2) + allowance

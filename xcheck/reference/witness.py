@@ -88,6 +88,11 @@ class Witness:
         self.row_scale = np.maximum(self.row_scale, np.maximum(sizes, sizes[self._partner] * ratio))
         self.slope_scale = np.maximum(self.slope_scale, np.maximum(slopes, slopes[self._partner] * ratio))
 
+    def value_scale(self) -> RealArray:
+        """Return the outputs' sizes, complex ones as a whole, shape (m,), normalised."""
+        value = np.abs(np.where(np.isfinite(self.sampler.center), self.sampler.center, 0.0))
+        return np.asarray(np.maximum(value, value[self._partner]) / self.sampler.size)
+
     def size_beside(self, rows: Rows | slice) -> RealArray:
         """Return the size that entries near zero are resolved relative to, shape (r, m), normalised.
 
@@ -147,7 +152,7 @@ class Witness:
     def ladder(self, levels: tuple[int, ...], rows: Rows, keep: Mask) -> tuple[Ladder, RealArray]:
         """Build the quotients of the kept pairs `(rows, outputs)` and the rounding part of their noise."""
         samples = self.sampler.take(levels, rows)
-        return _quotients(samples, self.noise(), self.grid, keep, 1.0 / self.sampler.size)
+        return _quotients(samples, self.noise(), self.grid, keep, 1.0 / self.sampler.size, self.value_scale())
 
     def rules(self, floor: RealArray) -> Rules:
         """Return the rules for windows."""
@@ -211,7 +216,9 @@ class Witness:
         result.status[random] = Status.NONDETERMINISTIC
 
 
-def _quotients(samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: RealArray) -> tuple[Ladder, RealArray]:
+def _quotients(
+    samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: RealArray, scale: RealArray
+) -> tuple[Ladder, RealArray]:
     row, output = np.nonzero(keep)
     center = samples.center[output]
     plus, minus = samples.plus[:, row], samples.minus[:, row]
@@ -220,7 +227,7 @@ def _quotients(samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: 
         up, down = above - center, center - below
         central = (above - below) / (plus + minus)
         even = up - down - central * (plus - minus)
-        floor = rounding_floor(grid, center, above, below, samples.offset[row] * np.abs(central))
+        floor = rounding_floor(grid, scale[output], above, below, samples.offset[row] * np.abs(central))
         floor = np.where(np.isfinite(floor), floor, 0.0)
         growth = np.fmax(np.abs(above), np.abs(below)) / np.maximum(np.abs(center), np.finfo(np.float64).tiny)
         growth = np.clip(np.where(np.isfinite(growth), growth, 1.0), 1.0, 16.0)
