@@ -379,3 +379,48 @@ def test_size_never_dilutes_a_wrong_forward_rule(jax, n: int) -> None:
 def test_a_large_sum_in_float32_agrees(jax) -> None:
     x = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
     assert xcheck.check(lambda x: jax.numpy.sum(x**2), jax.numpy.asarray(x)).ok
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1000, 20_000])
+def test_padding_does_not_hide_a_wrong_entry(torch, n: int, dtype: str) -> None:
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.sin(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            gradient = g * torch.cos(ctx.saved_tensors[0])
+            gradient[n // 3] *= 1.1
+            return gradient
+
+    x = torch.randn(n, dtype=getattr(torch, dtype), generator=torch.Generator().manual_seed(0))
+    report = xcheck.check(Wrong.apply, x, raises=False)
+    assert report.verdict is Verdict.DISAGREE
+    assert report.comparisons[0].worst[0].name == f"d out[{n // 3}] / d x[{n // 3}]"
+    assert xcheck.check(torch.sin, x).ok
+
+
+def test_a_large_gradient_is_probed() -> None:
+    x = np.random.default_rng(0).normal(size=50_000)
+    gradient = np.cos(x)
+    assert xcheck.check(lambda x: np.sum(np.sin(x)), x, gradient=lambda x: gradient).ok
+    gradient[777] *= 1.01
+    report = xcheck.check(lambda x: np.sum(np.sin(x)), x, gradient=lambda x: gradient, raises=False)
+    assert report.comparisons[0].worst[0].name == "d out / d x[777]"
+    assert report.evaluations < 5000
+
+
+def test_float32_rounding_inside_a_right_rule_is_forgiven_and_a_wrong_rule_is_not(jax) -> None:
+    log_ndtr = jax.scipy.special.log_ndtr  # its float32 derivative loses four digits at -85
+    x = jax.numpy.asarray(np.float32([-85.0]))
+    assert xcheck.check(log_ndtr, x).ok
+
+    @jax.custom_vjp
+    def wrong(x):
+        return log_ndtr(x)
+
+    wrong.defvjp(lambda x: (log_ndtr(x), x), lambda x, g: (1.01 * g * jax.grad(lambda v: log_ndtr(v)[0])(x),))
+    assert xcheck.check(wrong, x, raises=False).verdict is Verdict.DISAGREE

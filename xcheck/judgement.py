@@ -231,9 +231,10 @@ def _lower_precision_allowance(
 ) -> RealArray:
     """Allow what rounding in the claim's arithmetic does.
 
-    That is 64 units of the output's largest slope, 4 units of its value (a derivative is computed from values of that
+    That is 32 units of the output's largest slope, 2 units of its value (a derivative is computed from values of that
     size, as in `y * (1 - y)`), and 8 times the error of the forward value that was measured beyond the rounding of the
-    result itself: cancellation and saturation. On PyTorch's own float32 operators the sum is needed to two thirds.
+    result itself: cancellation and saturation. Nearly all of PyTorch's own float32 operators need less; for the rest,
+    `_forgive_own_rounding` looks at what the same rule gives in float64.
     """
     _, _, fine = witness.grid.group(0)
     samples = witness.sampler.take((fine,), np.arange(witness.directions.count))
@@ -243,7 +244,7 @@ def _lower_precision_allowance(
     value = np.abs(witness.sampler.center) / witness.sampler.size
     value = np.where(np.isfinite(value), value, 0.0)
     smallest = SUBNORMAL[precision] / np.min(witness.units, axis=0, initial=np.inf)
-    allowance = unit * (64 * largest + 4 * value) + 4 * smallest
+    allowance = unit * (32 * largest + 2 * value) + 4 * smallest
     if shift is not None:
         off = np.abs(shift) / witness.sampler.size - 2 * unit * value
         allowance = allowance + 8 * np.where(np.isfinite(off), np.maximum(off, 0.0), 0.0)
@@ -308,7 +309,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    own = case.unit * (8 * case.witness.size_beside(rows) + 4 * case.witness.value_scale())
+    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.grid.unit * case.witness.value_scale()
     rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
@@ -454,7 +455,8 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     """
     result = case.result
     wrong = result.verdict == DISAGREE
-    held = wrong & (np.abs(exact - result.value) <= result.bar + result.rounding)
+    exact_rounding = 256 * case.witness.grid.unit * np.abs(exact)
+    held = wrong & (np.abs(exact - result.value) <= result.bar + exact_rounding)
     result.rounding[held] += np.abs(case.claimed - exact)[held]
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0

@@ -24,7 +24,7 @@ from xcheck.verdict import Verdict
 
 PROBES = 3
 
-FLATTEST = 2.0**-6
+FLATTEST = 2.0**-4
 """No input takes part in a probe with less than this share of the typical scale: nothing hides at a tiny input."""
 
 
@@ -63,8 +63,13 @@ def probe_forward(arena: Arena) -> Comparison:
     claimed = np.array([forward.push(v) for v in vectors])
     allowance = _rounding_of_pushes(arena, claimed, forward.outputs)
     witness = Witness(reference, Probes(reference, vectors), arena.seed)
-    found = judge(witness, claimed, problem.precision, allowance=allowance)
-    found.require_resolution(np.abs(claimed) / np.sqrt(problem.n))
+
+    def exact() -> RealArray:
+        better = Forward(reference)
+        return np.array([better.push(v) for v in vectors])
+
+    found = judge(witness, claimed, problem.precision, exact=exact, allowance=allowance)
+    found.require_resolution(np.max(np.abs(claimed), axis=0) / np.sqrt(problem.n))
     result = _summary(arena, f"{problem.backend.name}/jvp", claimed, found, vectors, forward.unconnected)
     if result.verdict is not Verdict.DISAGREE:
         return result
@@ -91,6 +96,7 @@ class PulledRows:
         outputs: the function's value as computed along with it, shape (m,).
         precision: significand bits of its arithmetic.
         unconnected: names of inputs that the framework returned None for.
+        exact: makes the same pullback in the reference's precision.
     """
 
     source: str
@@ -98,6 +104,7 @@ class PulledRows:
     outputs: RealArray
     precision: int
     unconnected: Callable[[], tuple[str, ...]] = tuple
+    exact: Callable[[], Callable[[RealArray], RealArray]] | None = None
 
 
 def probe_reverse(arena: Arena) -> Comparison:
@@ -108,7 +115,15 @@ def probe_reverse(arena: Arena) -> Comparison:
     """
     reverse = Reverse(arena.problem)
     source, precision = f"{arena.problem.backend.name}/vjp", arena.problem.precision
-    return probe_rows(arena, PulledRows(source, reverse.pull, reverse.outputs, precision, lambda: reverse.unconnected))
+    rows = PulledRows(
+        source,
+        reverse.pull,
+        reverse.outputs,
+        precision,
+        lambda: reverse.unconnected,
+        lambda: Reverse(arena.reference).pull,
+    )
+    return probe_rows(arena, rows)
 
 
 def probe_rows(arena: Arena, rows: PulledRows) -> Comparison:
@@ -127,7 +142,18 @@ def probe_rows(arena: Arena, rows: PulledRows) -> Comparison:
     def judged(probes: RealArray, chosen: slice) -> Judgement:
         probe = Probes(reference, probes)
         witness = Witness(reference, probe, arena.seed, project=weights[chosen].T, entries=problem.n)
-        return judge(witness, probes @ gradients[chosen].T, rows.precision, allowance=allowance[chosen])
+        return judge(
+            witness,
+            probes @ gradients[chosen].T,
+            rows.precision,
+            exact=exact if rows.exact and len(probes) > 1 else None,
+            allowance=allowance[chosen],
+        )
+
+    def exact() -> RealArray:
+        assert rows.exact is not None
+        better = rows.exact()
+        return np.asarray(vectors @ np.array([better(w) for w in weights]).T)
 
     found = judged(vectors, slice(None))
     found.require_resolution(_typical_share(vectors, gradients))
@@ -163,19 +189,16 @@ def _rounding_of_pushes(arena: Arena, claimed: RealArray, outputs: RealArray) ->
     """Allow `J v` the rounding of a forward derivative: shape (m,), user units."""
     unit = 2.0**-arena.problem.precision
     largest = np.max(np.abs(np.nan_to_num(claimed, posinf=0.0, neginf=0.0)), axis=0)
-    values, off = _values_and_errors(arena, outputs, unit)
-    return np.asarray(
-        unit * (64 * largest + 4 * values * _shrink(arena.problem.n)) + 8 * off * _shrink(arena.problem.n)
-    )
+    return np.asarray(32 * unit * largest + 8 * _errors_of_values(arena, outputs, unit) * _shrink(arena.problem.n))
 
 
-def _values_and_errors(arena: Arena, outputs: RealArray, unit: float) -> tuple[RealArray, RealArray]:
-    """Return the outputs' sizes, and the errors of a claim's forward values beyond the rounding of the result."""
-    values = np.abs(np.nan_to_num(arena.reference.y))
+def _errors_of_values(arena: Arena, outputs: RealArray, unit: float) -> RealArray:
+    """Return the errors of a claim's forward values beyond the rounding of the result, shape (m,)."""
     shift = arena.shift(outputs)
     if shift is None:
-        return values, np.zeros_like(values)
-    return values, np.maximum(np.abs(np.nan_to_num(shift)) - 2 * unit * values, 0.0)
+        return np.zeros(arena.problem.m)
+    values = np.abs(np.nan_to_num(arena.reference.y))
+    return np.asarray(np.maximum(np.abs(np.nan_to_num(shift)) - 2 * unit * values, 0.0))
 
 
 def _rounding_of_products(
@@ -184,9 +207,8 @@ def _rounding_of_products(
     """Allow `<J^T w, v>` the rounding of its terms, which add up like independent errors: shape (r,), user units."""
     unit = 2.0**-rows.precision
     terms = np.max([np.linalg.norm(gradients * v, axis=1) for v in vectors], axis=0)
-    values, off = _values_and_errors(arena, rows.outputs, unit)
-    values, off = np.linalg.norm(weights * values, axis=1), np.linalg.norm(weights * off, axis=1)
-    return np.asarray(unit * 64 * terms + (4 * unit * values + 8 * off) * _shrink(arena.problem.n))
+    off = np.linalg.norm(weights * _errors_of_values(arena, rows.outputs, unit), axis=1)
+    return np.asarray(32 * unit * terms + 8 * off * _shrink(arena.problem.n))
 
 
 def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
