@@ -120,6 +120,11 @@ class Judgement:
         poor = (self.reason == SENTENCES.index(POOR)) | (self.reason == 0)
         return np.asarray((self.verdict == INCONCLUSIVE) & ~poor)
 
+    def suspected(self) -> Mask:
+        """Tell which entries disagree, or would if a second reading had not allowed them."""
+        vetoed = (self.verdict == INCONCLUSIVE) & np.isin(self.reason, [SENTENCES.index(v) for v in VETOES[1:]])
+        return np.asarray((self.verdict == DISAGREE) | (vetoed & np.isfinite(self.bar)))
+
     def require_resolution(self, share: RealArray) -> None:
         """Leave open what a product cannot resolve: a single entry's share of it, shape (d, m)."""
         blunt = (self.verdict == AGREE) & (share > 0) & (self.resolution > SINGLE_SHARE * share)
@@ -439,7 +444,7 @@ def _forgive_one_triangle(case: _Case) -> None:
 
 def _could_be_rounding(case: _Case) -> bool:
     """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do."""
-    wrong = case.result.verdict == DISAGREE
+    wrong = case.result.suspected()
     sampler = case.witness.sampler
     size = np.maximum(case.witness.row_scale, np.abs(sampler.center) / sampler.size)
     gap = np.abs(case.claimed - case.result.value)
@@ -454,7 +459,7 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
         exact: the same claim computed in the reference's precision, normalised.
     """
     result = case.result
-    wrong = result.verdict == DISAGREE
+    wrong = result.suspected()
     exact_rounding = 256 * case.witness.grid.unit * np.abs(exact)
     held = wrong & (np.abs(exact - result.value) <= result.bar + exact_rounding)
     result.rounding[held] += np.abs(case.claimed - exact)[held]
