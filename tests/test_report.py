@@ -34,6 +34,19 @@ def test_the_text_names_the_entry_and_both_numbers() -> None:
     assert "evaluations" in text
 
 
+def test_the_text_says_where_the_function_was_checked() -> None:
+    report = wrong_gradient_report()
+    assert report.point == ("params['b'] in [-0.5, 0.5]", "params['w'] in [1, 4]")
+    assert "at        params['b'] in [-0.5, 0.5], params['w'] in [1, 4]; other points may differ" in str(report)
+
+
+def test_unchecked_inputs_with_one_reason_share_a_line() -> None:
+    report = xcheck.check(
+        lambda x, n, k: np.sum(x) * n * k, np.ones(2), 2, 3, gradient=lambda x, n, k: 6 * np.ones(2), raises=False
+    )
+    assert "unchecked n, k: held constant, a Python int" in str(report)
+
+
 def test_the_numbers_are_there_as_attributes() -> None:
     comparison = wrong_gradient_report().comparisons[0]
     entry = comparison.worst[0]

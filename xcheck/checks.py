@@ -132,6 +132,7 @@ def _examine(
         call.title,
         f"{call.backend.name} {dtypes}",
         tuple(found.comparisons),
+        _point(arena.problem),
         tuple(found.unchecked),
         tuple(found.notes),
         evaluations,
@@ -321,6 +322,18 @@ def _note_problem(arena: Arena, found: _Findings) -> None:
     if problem.precision < 53:
         how = "evaluated in float64" if arena.reference is not problem else "in the function's own precision"
         found.notes.append(f"the reference was {how}")
+
+
+def _point(problem: Problem) -> tuple[str, ...]:
+    """Say where the function was checked: the value of a single number, the range of an array."""
+    parts = []
+    for block in problem.inputs.blocks:
+        values = problem.x[block.slice]
+        if values.size == 1:
+            parts.append(f"{block.name} = {values[0]:.4g}")
+        elif values.size:
+            parts.append(f"{block.name} in [{np.min(values):.4g}, {np.max(values):.4g}]")
+    return tuple(parts)
 
 
 def _note_ignored(arena: Arena, witness: Witness, found: _Findings) -> None:

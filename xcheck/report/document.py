@@ -21,6 +21,7 @@ class Report:
         function: how the function is called.
         backend: the framework and the dtypes of the inputs.
         comparisons: one for every claim and reference.
+        point: where it was checked, the range of every input; nothing is said of other points.
         unchecked: every derivative that was not checked, and why.
         notes: findings beside the derivatives, such as inputs that the function changes in place.
         evaluations: how often the function was evaluated.
@@ -30,6 +31,7 @@ class Report:
     function: str
     backend: str
     comparisons: tuple[Comparison, ...]
+    point: tuple[str, ...] = ()
     unchecked: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     evaluations: int = 0

@@ -23,9 +23,21 @@ def render(report: Report) -> str:
     if not report.comparisons:
         lines.append("  nothing was compared")
     lines += [f"  note      {note}" for note in report.notes]
-    lines += [f"  unchecked {line}" for line in report.unchecked]
+    lines += [f"  unchecked {line}" for line in _grouped(report.unchecked)]
+    if report.point:
+        more = f", and {len(report.point) - SHOWN} more inputs" if len(report.point) > SHOWN else ""
+        lines.append(f"  at        {', '.join(report.point[:SHOWN])}{more}; other points may differ")
     lines.append(f"  cost      {report.evaluations} evaluations, {_seconds(report.seconds)}")
     return "\n".join(lines)
+
+
+def _grouped(unchecked: tuple[str, ...]) -> list[str]:
+    """Put names with the same reason on one line."""
+    names: dict[str, list[str]] = {}
+    for line in unchecked:
+        name, _, reason = line.partition(": ")
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(group)}: {reason}" for reason, group in names.items()]
 
 
 def _comparison(c: Comparison) -> list[str]:
