@@ -126,3 +126,24 @@ def test_bisection_finds_one_place(place: int) -> None:
 
 def test_bisection_gives_up_where_no_half_is_wrong_by_itself() -> None:
     assert bisect(np.ones(8), lambda v: bool(v.sum() > 6)) is None
+
+
+def test_the_modes_are_compared_to_rounding(torch) -> None:
+    class Slightly(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 3 * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 3 * g
+
+        @staticmethod
+        def jvp(ctx, t):
+            return 3 * (1 + 1e-11) * t
+
+    for n in (5, 100):
+        report = xcheck.check(Slightly.apply, torch.ones(n, dtype=torch.float64), raises=False)
+        verdicts = {(c.claim.source, c.reference.source): c.verdict for c in report.comparisons}
+        assert verdicts["torch/jvp", "torch/vjp"] is Verdict.DISAGREE
+        assert verdicts["torch/vjp", "finite differences"] is Verdict.AGREE
