@@ -128,4 +128,4 @@ def test_low_precision_is_measured_in_its_own_precision_where_float64_is_refused
 def test_an_easy_function_costs_few_evaluations() -> None:
     x = np.linspace(0.5, 1.5, 10)
     report = xcheck.check(lambda x: np.sum(np.sin(x)), x, gradient=np.cos)
-    assert report.evaluations <= 4 * 10 + 4
+    assert report.evaluations <= 4 * 10 + 12  # two levels, both sides; the point; eight for the noise

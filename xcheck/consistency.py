@@ -119,7 +119,7 @@ def _allowed(
     largest = np.max(finite, axis=-1, keepdims=True, initial=0.0)
     values = np.max(np.abs(problem.y), initial=0.0, where=np.isfinite(problem.y))
     cap = NONLINEAR * np.maximum(side.magnitude, largest)
-    return np.asarray(allowed + np.minimum(8 * noise, cap) + unit / 16 * (largest + values))
+    return np.asarray(allowed + np.minimum(8 * noise, cap) + unit / 8 * (largest + values))
 
 
 def signed_probes(rng: np.random.Generator, count: int, size: int) -> RealArray:

@@ -1,7 +1,7 @@
 """A claim against the witness, entry by entry.
 
-The order is cheap acceptance, expensive rejection: the screen, the screen with measured noise, the ladder, and for
-what still disagrees a second measurement at fresh points. All arrays are (directions, outputs); each stage looks only
+The order is cheap acceptance, expensive rejection: the screen, the ladder, and for what still disagrees a second
+measurement at fresh points. All arrays are (directions, outputs); each stage looks only
 at the directions in which something is still open.
 """
 
@@ -66,9 +66,6 @@ SENTENCES = (
 
 NEGLIGIBLE = 8.0
 """A claim of at most this many ulps of the output per scale of the input is as good as zero beside a flat function."""
-
-MANY = 2**16
-"""From this many entries on, measuring the noise at once is cheaper than screening twice."""
 
 SINGLE_SHARE = 0.25
 """A product with a probe is sharp if an error of this share of a typical entry would have been seen in it."""
@@ -163,10 +160,6 @@ class _Case:
         sharp[row, output] = (2 * bar <= self.informative * strict) & (2 * bar + rounding <= self.informative * size)
         return np.asarray(sharp)
 
-    def screened(self, rows: Rows | slice, noise: RealArray | None) -> Screening:
-        """Screen some directions."""
-        return screen(self.witness, rows, self.claimed[rows], self.unit, self.allowance, noise)
-
 
 def judge(
     witness: Witness,
@@ -192,14 +185,14 @@ def judge(
     with np.errstate(all="ignore"):
         units = witness.units
         scaled = claimed / units
-        case = _first_screen(witness, scaled, precision, shift, allowance)
+        case, found = _screened(witness, scaled, precision, shift, allowance)
         open_ = case.result.verdict != AGREE
         if wanted is not None:
             open_ &= wanted
-            case.result.verdict[~wanted] = SKIPPED
+            case.result.verdict[~wanted], case.result.reason[~wanted] = SKIPPED, 0
         rows = np.flatnonzero(np.any(open_, axis=1))
         if len(rows):
-            _second_screen(case, rows, open_[rows])
+            _investigate(case, rows, open_[rows], found.at(rows))
             _forgive_one_triangle(case)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case):
             _forgive_own_rounding(case, exact() / units)
@@ -211,9 +204,10 @@ def judge(
         return result
 
 
-def _first_screen(
+def _screened(
     witness: Witness, scaled: RealArray, precision: int, shift: RealArray | None, given: RealArray | None
-) -> _Case:
+) -> tuple[_Case, Screening]:
+    """Screen the claim, with the function's noise measured: assumed rounding alone would promise too fine a limit."""
     allowance = np.zeros(witness.sampler.m)
     if precision < witness.grid.precision:
         if given is None:
@@ -221,14 +215,14 @@ def _first_screen(
         else:
             allowance = given / np.min(witness.units, axis=0)
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
-    noise = witness.noise() if scaled.size > MANY else None
-    found = screen(witness, slice(None), scaled, 2.0**-precision, allowance, noise)
+    found = screen(witness, scaled, 2.0**-precision, allowance)
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
     case = _Case(witness, scaled, 2.0**-precision, allowance, informative, result)
-    result.verdict[~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))] = INCONCLUSIVE
-    return case
+    open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
+    result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
+    return case, found
 
 
 def _lower_precision_allowance(
@@ -258,24 +252,6 @@ def _lower_precision_allowance(
 
 def _row_max(values: RealArray) -> RealArray:
     return np.asarray(np.max(np.where(np.isfinite(values), values, 0.0), axis=0, initial=0.0))
-
-
-def _second_screen(case: _Case, rows: Rows, open_: Mask) -> None:
-    """Screen what is open again, with the noise measured, and investigate the rest."""
-    found = case.screened(rows, case.witness.noise())
-    passed = open_ & found.passed
-    case.witness.raise_scale(found.scale, found.slope)
-    passed &= case.sharp(rows, found.bar, found.rounding, case.claimed[rows])
-    row, output = np.nonzero(open_)
-    where = (rows[row], output)
-    case.result.value[where], case.result.bar[where] = found.value[row, output], found.bar[row, output]
-    case.result.rounding[where] = found.rounding[row, output]
-    case.result.verdict[where] = np.where(passed[row, output], AGREE, INCONCLUSIVE)
-    case.result.reason[where] = np.where(passed[row, output], 0, SENTENCES.index(POOR))
-    open_ &= ~passed
-    keep = np.any(open_, axis=1)
-    if np.any(keep):
-        _investigate(case, rows[keep], open_[keep], found.at(keep))
 
 
 def _investigate(case: _Case, rows: Rows, open_: Mask, found: Screening) -> None:

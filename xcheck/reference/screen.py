@@ -31,7 +31,7 @@ class Screening:
         excess: |D - claim| over the allowed difference.
         smooth: whether the even part contracts; where it does not, only the full ladder can judge.
         scale: the largest slope of every output that both steps show alike, or that is seen beside a stationary
-            point once the noise is measured, shape (m,).
+            point, shape (m,).
         slope: the same per unit of the inputs, shape (m,).
     """
 
@@ -44,54 +44,36 @@ class Screening:
     scale: RealArray
     slope: RealArray
 
-    def at(self, rows: Mask) -> Screening:
+    def at(self, rows: Rows) -> Screening:
         """Select directions."""
         parts = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name not in ("scale", "slope")}
         return Screening(**parts, scale=self.scale, slope=self.slope)
 
 
-def screen(
-    witness: Witness,
-    rows: Rows | slice,
-    claimed: RealArray,
-    unit: float,
-    allowance: RealArray,
-    noise: RealArray | None = None,
-) -> Screening:
-    """Screen every entry of a claim in some directions.
+def screen(witness: Witness, claimed: RealArray, unit: float, allowance: RealArray) -> Screening:
+    """Screen every entry of a claim, with the function's noise as measured.
 
     Args:
         witness: the reference.
-        rows: the directions.
         claimed: shape (d, m), normalised.
         unit: unit roundoff of the claim's arithmetic.
         allowance: further rounding that the claim is allowed per output, shape (m,), normalised.
-        noise: measured noise per output, shape (m,); rounding alone if None.
     """
     d, m = claimed.shape
     passed, smooth = np.zeros((d, m), bool), np.zeros((d, m), bool)
     value, bar, rounding, excess = (np.empty((d, m)) for _ in range(4))
     result = Screening(passed, value, bar, rounding, excess, smooth, np.zeros(m), np.zeros(m))
-    index = np.arange(witness.directions.count)[rows]
     step = max(1, BLOCK // max(1, m))
     for start in range(0, d, step):
-        part = slice(start, min(d, start + step))
-        _screen_rows(witness, index[part], claimed, unit, allowance, noise, part, result)
+        _screen_rows(witness, claimed, unit, allowance, slice(start, min(d, start + step)), result)
     return result
 
 
 def _screen_rows(
-    witness: Witness,
-    rows: Rows,
-    claimed: RealArray,
-    unit: float,
-    allowance: RealArray,
-    noise: RealArray | None,
-    part: slice,
-    result: Screening,
+    witness: Witness, claimed: RealArray, unit: float, allowance: RealArray, part: slice, result: Screening
 ) -> None:
     coarse, _, fine = witness.grid.group(0)
-    c = claimed[part]
+    c, rows = claimed[part], np.arange(part.start, part.stop)
     samples = witness.sampler.take((coarse, fine), rows)
     f0 = samples.center
     plus, minus = samples.plus[:, :, None], samples.minus[:, :, None]
@@ -105,8 +87,7 @@ def _screen_rows(
         sigma = rounding_floor(
             witness.grid, witness.value_scale(), samples.above[1], samples.below[1], offset * np.abs(db)
         )
-        if noise is not None:
-            np.maximum(sigma, noise, out=sigma)
+        np.maximum(sigma, witness.noise(), out=sigma)
         rounding = unit * (8 * np.abs(c) + 2 * offset * even[0] / ha**2) + allowance
         bound = KAPPA * q * np.abs(da - c) + (witness.z / np.sqrt(2)) * sigma / hb + 4 * witness.grid.unit * np.abs(c)
         apart = np.abs(db - c)
@@ -119,10 +100,9 @@ def _screen_rows(
         result.smooth[part] = smooth
         steady = smooth & (np.abs(da - db) <= 0.25 * np.abs(db))
         _raise(result, np.abs(db), steady, witness.directions.scale[rows])
-        if noise is not None:  # what is open now may be a stationary point: slopes nearby are the scale there
-            nearby = np.maximum(np.abs(da), even[0] / (2 * ha))
-            seen = smooth & (nearby * ha > 16 * witness.z * sigma)
-            _raise(result, nearby, seen, witness.directions.scale[rows])
+        nearby = np.maximum(np.abs(da), even[0] / (2 * ha))  # the scale beside a stationary point
+        seen = smooth & (nearby * ha > 16 * witness.z * sigma)
+        _raise(result, nearby, seen, witness.directions.scale[rows])
 
 
 def _raise(result: Screening, slopes: RealArray, seen: Mask, scale: RealArray) -> None:
