@@ -12,7 +12,7 @@ from xcheck.comparison import Comparison, Entry, Source
 from xcheck.derivatives import Forward, Reverse, quantity_of
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates
+from xcheck.reference.grid import Coordinates, signed_probes
 from xcheck.verdict import Verdict
 
 PROBES = 3
@@ -120,11 +120,6 @@ def _allowed(
     values = np.max(np.abs(problem.y), initial=0.0, where=np.isfinite(problem.y))
     cap = NONLINEAR * np.maximum(side.magnitude, largest)
     return np.asarray(allowed + np.minimum(8 * noise, cap) + unit / 8 * (largest + values))
-
-
-def signed_probes(rng: np.random.Generator, count: int, size: int) -> RealArray:
-    """Draw vectors of entries `±(1 + i/64)`, i in 0..63: few bits, and none near zero."""
-    return rng.choice([-1.0, 1.0], size=(count, size)) * (1 + rng.integers(0, 64, size=(count, size)) / 64)
 
 
 def _from_matrices(reverse: Claim | None, forward: Claim | None, v: RealArray) -> _Side | None:

@@ -141,7 +141,6 @@ class _Case:
     witness: Witness
     claimed: RealArray
     unit: float
-    allowance: RealArray
     informative: float
     result: Judgement
 
@@ -219,7 +218,7 @@ def _screened(
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
-    case = _Case(witness, scaled, 2.0**-precision, allowance, informative, result)
+    case = _Case(witness, scaled, 2.0**-precision, informative, result)
     open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
     result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
     return case, found
@@ -310,7 +309,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     result.give_reason(measured & inside & ~sharp, rows, POOR)
     for status, reason in REASONS.items():
         result.give_reason(open_ & (estimate.status == status), rows, reason)
-    within = _within_kink(c, estimate, rounding)
+    within = estimate.holds_between_slopes(c, rounding)
     kink, edge = estimate.status == Status.KINK, estimate.status == Status.EDGE
     result.give_reason(open_ & kink & within, rows, INSIDE_KINK)
     result.give_reason(open_ & kink & ~np.isfinite(c), rows, NAN_AT_KINK)
@@ -331,12 +330,6 @@ def _note_slopes(result: Judgement, rows: Rows, estimate: Estimate, open_: Mask)
     for row, output in np.argwhere(sided)[:10_000]:
         left, right = float(estimate.left[row, output]), float(estimate.right[row, output])
         result.slopes[int(rows[row]), int(output)] = (left, right)
-
-
-def _within_kink(c: RealArray, estimate: Estimate, rounding: RealArray) -> Mask:
-    low, high = np.fmin(estimate.left, estimate.right), np.fmax(estimate.left, estimate.right)
-    widest = np.fmax(estimate.left_bar, estimate.right_bar) + rounding
-    return np.asarray((c >= low - widest) & (c <= high + widest))
 
 
 def _confirm(case: _Case, rows: Rows, estimate: Estimate, rounding: RealArray, suspects: Mask) -> None:

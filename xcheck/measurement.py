@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from xcheck.call import Wrt, read_call
 from xcheck.checks import prepared
 from xcheck.claim import Claim
-from xcheck.consistency import signed_probes
 from xcheck.derivatives import Reverse, forward_jacobian, quantity_of, reverse_jacobian
 from xcheck.nesting import Wrap, nest_bars, nest_diagonal, nest_inputs, nest_jacobian
 from xcheck.probing import Arena
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
 from xcheck.pytree import descend
+from xcheck.reference.grid import signed_probes
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.witness import Witness
 

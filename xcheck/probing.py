@@ -13,12 +13,11 @@ import numpy as np
 
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, Entry, compare
-from xcheck.consistency import signed_probes
 from xcheck.derivatives import Forward, Reverse, quantity_of
 from xcheck.judgement import DISAGREE, Judgement, judge
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Probes
+from xcheck.reference.grid import Coordinates, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
 from xcheck.verdict import Verdict
 
@@ -46,7 +45,7 @@ def input_probes(problem: Problem, seed: int) -> RealArray:
     rng = np.random.default_rng((seed, 3))
     scale = Coordinates(problem).scale
     scale = np.maximum(scale, FLATTEST * float(np.median(scale)))
-    return np.asarray(signed_probes(rng, PROBES, problem.n) * scale * _shrink(problem.n))
+    return np.asarray(signed_probes(rng, PROBES, problem.n) * scale * probe_shrink(problem.n))
 
 
 def probe_forward(arena: Arena) -> Comparison:
@@ -189,7 +188,7 @@ def _rounding_of_pushes(arena: Arena, claimed: RealArray, outputs: RealArray) ->
     """Allow `J v` the rounding of a forward derivative: shape (m,), user units."""
     unit = 2.0**-arena.problem.precision
     largest = np.max(np.abs(np.nan_to_num(claimed, posinf=0.0, neginf=0.0)), axis=0)
-    return np.asarray(32 * unit * largest + 8 * _errors_of_values(arena, outputs, unit) * _shrink(arena.problem.n))
+    return np.asarray(32 * unit * largest + 8 * _errors_of_values(arena, outputs, unit) * probe_shrink(arena.problem.n))
 
 
 def _errors_of_values(arena: Arena, outputs: RealArray, unit: float) -> RealArray:
@@ -208,7 +207,7 @@ def _rounding_of_products(
     unit = 2.0**-rows.precision
     terms = np.max([np.linalg.norm(gradients * v, axis=1) for v in vectors], axis=0)
     off = np.linalg.norm(weights * _errors_of_values(arena, rows.outputs, unit), axis=1)
-    return np.asarray(32 * unit * terms + 8 * off * _shrink(arena.problem.n))
+    return np.asarray(32 * unit * terms + 8 * off * probe_shrink(arena.problem.n))
 
 
 def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
@@ -217,10 +216,6 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     shares = np.where(shares > 0, shares, np.nan)
     some = np.any(shares > 0, axis=-1)
     return np.where(some, np.nanmedian(np.where(some[..., None], shares, 0.0), axis=-1), 0.0)
-
-
-def _shrink(n: int) -> float:
-    return float(2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(n)))))
 
 
 def bisect(vector: RealArray, is_wrong: Callable[[RealArray], bool]) -> int | None:

@@ -7,7 +7,7 @@ call where the backend can, and turns what the function returns into vectors who
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
@@ -160,11 +160,6 @@ class Problem:
         apart = apart[np.isfinite(apart)]
         same = np.all(apart <= 2.0 ** (-self.precision / 2) * max(scale, np.finfo(np.float64).tiny))
         return shadow if same and np.array_equal(np.isfinite(shadow.y), np.isfinite(self.y)) else None
-
-    def beside(self, ulps: float) -> Problem:
-        """Return the same problem at a point a few ulps away in every input, evaluating nothing."""
-        step = np.spacing(np.abs(self.x)) * 2.0 ** (53 - self.inputs.precision)
-        return replace(self, x=np.where(self.x == 0, 0.0, self.x + ulps * step))
 
     # Values
 

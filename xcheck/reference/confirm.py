@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate
-from xcheck.reference.grid import Coordinates, Probes, Rows
+from xcheck.reference.grid import Coordinates, Probes, Rows, probe_shrink, signed_probes
 from xcheck.reference.noise import ladder_noise
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Windows, central_sequence, central_windows
@@ -72,9 +72,8 @@ def adds_up(witness: Witness, outputs: Rows, known: Mask, value: RealArray, bar:
     if not isinstance(witness.directions, Coordinates):
         return np.ones(len(outputs), bool)
     directions, problem = witness.directions, witness.problem
-    shrink = 2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(directions.count))))
     rng = np.random.default_rng((witness.grid.seed, 6))
-    signs = rng.choice([-1.0, 1.0], known.shape) * (1 + rng.integers(0, 64, known.shape) / 64) * shrink
+    signs = signed_probes(rng, *known.shape) * probe_shrink(directions.count)
     steps = np.where(known, signs * directions.scale[:, None], 0.0)
     vectors = np.zeros((len(outputs), problem.n))
     vectors[:, directions.index] = steps.T
@@ -125,9 +124,7 @@ def _vetoes(
     kink = (first.status == Status.KINK) & (second.status == Status.KINK)
     result = np.select(checks, np.arange(1, len(checks) + 1), 0).astype(np.int8)
     result[claimless & (second.status <= Status.FLAT)] = 0
-    low, high = np.fmin(second.left, second.right), np.fmax(second.left, second.right)
-    widest = np.fmax(second.left_bar, second.right_bar) + rounding
-    result[kink] = np.where((c < low - widest) | (c > high + widest), 0, 1)[kink]
+    result[kink] = np.where(second.holds_between_slopes(c, rounding) | np.isnan(c), 1, 0)[kink]
     return result
 
 

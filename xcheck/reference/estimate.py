@@ -62,6 +62,12 @@ class Estimate:
             np.zeros(shape, bool),
         )
 
+    def holds_between_slopes(self, c: RealArray, rounding: RealArray) -> Mask:
+        """Tell where `c` lies between the one-sided slopes, give or take their bars and the claim's own rounding."""
+        low, high = np.fmin(self.left, self.right), np.fmax(self.left, self.right)
+        widest = np.fmax(self.left_bar, self.right_bar) + rounding
+        return np.asarray((c >= low - widest) & (c <= high + widest))
+
     def put(self, where: object, other: Estimate) -> None:
         """Overwrite entries with those of `other`."""
         for field in fields(self):

@@ -111,10 +111,6 @@ class Coordinates:
         """Turn `points`, copies of x, into the displaced points."""
         points[np.arange(len(rows)), self.index[rows]] = values
 
-    def name(self, row: int) -> str:
-        """Name the direction as the input it moves."""
-        return self.problem.inputs.entry(int(self.index[row]))
-
     @cached_property
     def _precision(self) -> NDArray[np.int64]:
         sizes = [(PRECISION[b.dtype.name], b.size) for b in self.problem.inputs.blocks]
@@ -162,10 +158,6 @@ class Probes:
         """Turn `points`, copies of x, into the displaced points."""
         points += values[:, None] * self.vectors[rows]
 
-    def name(self, row: int) -> str:
-        """Name the direction."""
-        return f"probe {row}"
-
     def subset(self, rows: Rows) -> Probes:
         """Keep some of the directions."""
         return Probes(self.problem, self.vectors[rows])
@@ -204,6 +196,16 @@ def complex_partners(problem: Problem) -> Rows:
         if block.is_complex:
             partner[block.slice] = block.start + (np.arange(block.size) ^ 1)
     return partner
+
+
+def signed_probes(rng: np.random.Generator, count: int, size: int) -> RealArray:
+    """Draw vectors of entries `±(1 + i/64)`, i in 0..63: few bits, and none near zero."""
+    return rng.choice([-1.0, 1.0], size=(count, size)) * (1 + rng.integers(0, 64, size=(count, size)) / 64)
+
+
+def probe_shrink(count: int) -> float:
+    """Return the power of two that makes a probe of `count` entries about as long as one of them."""
+    return float(2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(count)))))
 
 
 def floor_power(values: RealArray) -> RealArray:
