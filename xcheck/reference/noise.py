@@ -15,6 +15,8 @@ LINE_SAFETY = 1.5
 def rounding_floor(grid: Grid, center: RealArray, above: RealArray, below: RealArray, moved: RealArray) -> RealArray:
     """Return the least standard deviation of a value: half an ulp of the values, or of the input as seen in them.
 
+    What is kept of a value rounds by the grid's unit, what the function computes with by its own.
+
     Args:
         grid: gives the precision.
         center: the size of f(x), complex values as a whole.
@@ -22,8 +24,11 @@ def rounding_floor(grid: Grid, center: RealArray, above: RealArray, below: RealA
         below: f(x - t).
         moved: |x_j| times the slope, what rounding the input does to the value.
     """
-    largest = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.maximum(center, moved))
-    return np.asarray(0.5 * grid.unit * largest)
+    kept = np.maximum(np.abs(above), np.abs(below))
+    inside = np.maximum(center, moved)
+    if grid.value_unit == grid.unit:
+        return np.asarray(0.5 * grid.unit * np.maximum(kept, inside))
+    return np.asarray(0.5 * np.maximum(grid.unit * kept, grid.value_unit * inside))
 
 
 def noise_line(sampler: Sampler) -> RealArray:

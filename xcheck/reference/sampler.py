@@ -62,6 +62,8 @@ class Sampler:
         center: f(x) as this sampler's first batch computed it, shape (m,), in user units.
         spread: run-to-run standard deviation of f(x), zero for deterministic functions, shape (m,), normalised.
         size: the power of two near every output's magnitude, shape (m,).
+        magnitude: |f(x)|, 0 where it is not finite, shape (m,), normalised. A problem in higher precision has
+            differences from f(x) for values, so that its center is 0 and its magnitude is not.
     """
 
     def __init__(self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None) -> None:
@@ -86,6 +88,8 @@ class Sampler:
         self._evaluate([(coarse, everything), (fine, everything)], centers=2)
         self.center = self._centers[0]
         self.size = self._choose_size(fine)
+        value = np.abs(problem.y if project is None else problem.y @ project) if problem.relative else np.abs(self.center)
+        self.magnitude = np.where(np.isfinite(value), value, 0.0) / self.size
         self.repeatable = bool(np.array_equal(self._centers[0], self._centers[1], equal_nan=True))
         self.spread = np.zeros(self.m) if self.repeatable else self._measure_spread()
 
