@@ -230,15 +230,24 @@ def _screened(
             allowance = _lower_precision_allowance(witness, scaled, precision, shift)
         else:
             allowance = given / np.min(witness.units, axis=0)
-    informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     found = screen(witness, scaled, 2.0**-precision, allowance)
+    case, open_ = _opened(witness, scaled, precision, found)
+    if np.any(open_) and witness.measure_noise():
+        found = screen(witness, scaled, 2.0**-precision, allowance)
+        case, open_ = _opened(witness, scaled, precision, found)
+    result = case.result
+    result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
+    return case, found
+
+
+def _opened(witness: Witness, scaled: RealArray, precision: int, found: Screening) -> tuple[_Case, Mask]:
+    """Start a judgement with what the screen found; returns it and the entries that the screen leaves open."""
+    informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
     case = _Case(witness, scaled, 2.0**-precision, informative, result)
-    open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
-    result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
-    return case, found
+    return case, ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
 
 
 def _lower_precision_allowance(
