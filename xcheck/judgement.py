@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.protocol import RealArray
+from xcheck.reference.complex_step import applies, complex_step, held
 from xcheck.reference.confirm import NO_DERIVATIVE, VETOES, adds_up, confirm
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Rows, mirrored
@@ -48,6 +49,7 @@ ONE_TRIANGLE = (
 )
 ONE_OF_MANY = "rounding in the products with probes is larger than what a single entry contributes to them"
 OWN_ROUNDING = "the same rule is right in float64; in its own precision, rounding moves it by as much as it is worth"
+CONTRADICTED = "finite differences exclude the claim, but the complex step, valid for this function, gives just that"
 SENTENCES = (
     "",
     POOR,
@@ -59,10 +61,20 @@ SENTENCES = (
     NO_DERIVATIVE,
     OWN_ROUNDING,
     ONE_OF_MANY,
+    CONTRADICTED,
     *VETOES[1:],
     *REASONS.values(),
 )
 
+
+IMPRECISE = (POOR, REASONS[Status.SATURATED], *VETOES[1:])
+"""Reasons for which a second opinion helps: the values show a slope, or may hide one, and are not precise enough."""
+
+ASKED, ASKED_WRONG = 32, 4
+"""Directions in which the complex step is asked about open entries, and at first about wrong ones."""
+
+HALF = 2.0**-26
+"""A claim agrees with a complex step to half of its digits at least, or it stays open."""
 
 NEGLIGIBLE = 8.0
 """A claim of at most this many ulps of the output per scale of the input is as good as zero beside a flat function."""
@@ -91,6 +103,7 @@ class Judgement:
         value, bar: the reference and its error bar; NaN and inf where there is none.
         rounding: the rounding error that the claim itself is allowed.
         retested: which entries were measured twice.
+        second_opinion: which entries the complex step decided, inside the bars of finite differences.
         slopes: the slopes to the left and to the right, where the point is a kink or an edge.
     """
 
@@ -100,6 +113,7 @@ class Judgement:
     bar: RealArray
     rounding: RealArray
     retested: Mask
+    second_opinion: Mask
     slopes: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -136,13 +150,14 @@ class Judgement:
 
 @dataclass
 class _Case:
-    """What is judged, normalised."""
+    """What is judged, normalised; `smooth` marks the entries in which finite differences saw no noise and no kink."""
 
     witness: Witness
     claimed: RealArray
     unit: float
     informative: float
     result: Judgement
+    smooth: Mask
 
     def sharp(self, rows: Rows | slice, bar: RealArray, rounding: RealArray, c: RealArray) -> Mask:
         """Tell where a bar is narrow enough that agreement means something.
@@ -195,6 +210,8 @@ def judge(
             _forgive_one_triangle(case)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case):
             _forgive_own_rounding(case, exact() / units)
+        if len(rows) and applies(witness):
+            _ask_complex_step(case)
         result = case.result
         result.value *= units
         result.bar *= units
@@ -217,8 +234,8 @@ def _screened(
     found = screen(witness, scaled, 2.0**-precision, allowance)
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
-    result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
-    case = _Case(witness, scaled, 2.0**-precision, informative, result)
+    result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, *np.zeros((2, *scaled.shape), bool))
+    case = _Case(witness, scaled, 2.0**-precision, informative, result, np.zeros(scaled.shape, bool))
     open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
     result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
     return case, found
@@ -298,6 +315,8 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     where = (rows[row], output)
     result.value[where], result.bar[where] = estimate.value[row, output], estimate.bar[row, output]
     result.rounding[where] = rounding[row, output]
+    quiet = np.isin(estimate.status, (Status.OK, Status.SATURATED)) & ~estimate.noisy
+    case.smooth[where] = quiet[row, output]
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.abs(c - estimate.value) <= estimate.bar + rounding
@@ -435,3 +454,40 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)
+
+
+def _ask_complex_step(case: _Case) -> None:
+    """Ask the complex step about what finite differences could not decide, and about what they call wrong.
+
+    It may settle what they left open for want of precision, never call anything wrong, and what it contradicts is left
+    open.
+    """
+    result = case.result
+    reasons = [SENTENCES.index(reason) for reason in IMPRECISE]
+    open_ = case.smooth & (result.verdict == INCONCLUSIVE) & np.isin(result.reason, reasons)
+    rows = np.flatnonzero(np.any(open_ & np.isfinite(case.claimed), axis=1))[:ASKED]
+    wrong = np.flatnonzero(np.any(result.verdict == DISAGREE, axis=1))
+    contradicted = _hear_complex_step(case, np.union1d(rows, wrong[:ASKED_WRONG]), open_)
+    if contradicted:
+        _hear_complex_step(case, wrong[ASKED_WRONG:ASKED], open_)
+
+
+def _hear_complex_step(case: _Case, rows: Rows, open_: Mask) -> bool:
+    """Compare claims with the complex step along `rows`; returns whether it contradicts a verdict."""
+    directions, result = case.witness.directions, case.result
+    if not len(rows) or not isinstance(directions, Coordinates):
+        return False
+    units, c = case.witness.units[rows], case.claimed[rows]
+    found = complex_step(case.witness.problem, directions.index[rows], case.witness.grid.seed)
+    value, bar = found.value / units, found.bar / units
+    rounding = np.fmin(result.rounding[rows], max(HALF, 4 * case.unit) * np.abs(value))
+    same = found.valid & (np.abs(c - value) <= bar + rounding) & case.sharp(rows, bar, rounding, c)
+    counts = held(case.witness, found, result.value[rows] * units, result.bar[rows] * units)
+    row, output = np.nonzero(open_[rows] & counts & same)
+    where = (rows[row], output)
+    result.verdict[where], result.reason[where] = AGREE, 0
+    result.value[where], result.bar[where] = value[row, output], bar[row, output]
+    result.rounding[where], result.second_opinion[where] = rounding[row, output], True
+    contradicted = (result.verdict[rows] == DISAGREE) & same
+    result.give_reason(contradicted, rows, CONTRADICTED)
+    return bool(np.any(contradicted))
