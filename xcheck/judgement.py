@@ -49,6 +49,7 @@ ONE_TRIANGLE = (
 )
 ONE_OF_MANY = "rounding in the products with probes is larger than what a single entry contributes to them"
 OWN_ROUNDING = "the same rule is right in float64; in its own precision, rounding moves it by as much as it is worth"
+ILL_CONDITIONED = "rounding inside the function moves its derivative by more than the claim is off"
 CONTRADICTED = "finite differences exclude the claim, but the complex step, valid for this function, gives just that"
 SENTENCES = (
     "",
@@ -62,6 +63,7 @@ SENTENCES = (
     OWN_ROUNDING,
     ONE_OF_MANY,
     CONTRADICTED,
+    ILL_CONDITIONED,
     *VETOES[1:],
     *REASONS.values(),
 )
@@ -70,7 +72,7 @@ SENTENCES = (
 IMPRECISE = (POOR, REASONS[Status.SATURATED], *VETOES[1:])
 """Reasons for which a second opinion helps: the values show a slope, or may hide one, and are not precise enough."""
 
-ASKED, ASKED_WRONG = 32, 4
+ASKED, ASKED_WRONG = 32, 2
 """Directions in which the complex step is asked about open entries, and at first about wrong ones."""
 
 HALF = 2.0**-26
@@ -481,13 +483,16 @@ def _hear_complex_step(case: _Case, rows: Rows, open_: Mask) -> bool:
     found = complex_step(case.witness.problem, directions.index[rows], case.witness.grid.seed)
     value, bar = found.value / units, found.bar / units
     rounding = np.fmin(result.rounding[rows], max(HALF, 4 * case.unit) * np.abs(value))
-    same = found.valid & (np.abs(c - value) <= bar + rounding) & case.sharp(rows, bar, rounding, c)
+    same = found.valid & (np.abs(c - value) <= bar + rounding)
+    sharp = case.sharp(rows, bar, rounding, c)
     counts = held(case.witness, found, result.value[rows] * units, result.bar[rows] * units)
-    row, output = np.nonzero(open_[rows] & counts & same)
+    row, output = np.nonzero(open_[rows] & counts & same & sharp)
     where = (rows[row], output)
     result.verdict[where], result.reason[where] = AGREE, 0
     result.value[where], result.bar[where] = value[row, output], bar[row, output]
     result.rounding[where], result.second_opinion[where] = rounding[row, output], True
     contradicted = (result.verdict[rows] == DISAGREE) & same
-    result.give_reason(contradicted, rows, CONTRADICTED)
+    exact = bar <= 2.0**-20 * np.abs(value)
+    result.give_reason(contradicted & exact, rows, CONTRADICTED)
+    result.give_reason(contradicted & ~exact, rows, ILL_CONDITIONED)
     return bool(np.any(contradicted))

@@ -95,6 +95,10 @@ PACKAGE, NUMPY = Path(__file__).parents[1], Path(np.__file__).parent
 WIDER = np.finfo(np.longdouble).nmant >= 63
 
 
+PLAIN = (float, int, np.floating, np.integer, np.bool_)
+"""Real numbers that may stand among traced ones."""
+
+
 class TooLarge(Exception):
     """A run makes more than `MOST` numbers."""
 
@@ -223,6 +227,18 @@ class Number(NDArrayOperatorsMixin):
         """Return the number itself; it cannot change."""
         return self
 
+    def __copy__(self) -> Number:
+        """Return the number itself."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Number:
+        """Return the number itself: a copy would note losses in a record that nobody reads."""
+        return self
+
+    def __reduce__(self) -> Any:
+        """Refuse to be pickled."""
+        raise TypeError("a number that carries a complex step cannot be pickled")
+
 
 class Traced(np.ndarray[Any, Any]):
     """An array of `Number`s and plain floats."""
@@ -263,9 +279,15 @@ class Traced(np.ndarray[Any, Any]):
             return self.copy()
         return self._drop(f"a cast to {np.dtype(dtype)}", NOT_ANALYTIC).astype(dtype, *args, **kwargs)
 
-    def tobytes(self, *args: Any, **kwargs: Any) -> bytes:
-        """Give the bytes of the real parts."""
-        return self._drop(".tobytes").tobytes(*args, **kwargs)
+    def tobytes(self, order: Any = None) -> bytes:
+        """Refuse: bytes become keys, and results that are kept under them would outlive the run."""
+        del order
+        raise TypeError("an array that carries a complex step has no bytes")
+
+    @property
+    def ctypes(self) -> Any:
+        """Refuse: C would read and write references as if they were floats."""
+        raise TypeError("an array that carries a complex step has no memory of floats")
 
 
 def wrapped(trace: Trace, re: Any, im: Any) -> Any:
@@ -277,15 +299,14 @@ def wrapped(trace: Trace, re: Any, im: Any) -> Any:
         raise TooLarge
     if not re.ndim:
         return Number(float(re), float(im), trace)
-    flat = np.empty(re.size, object)
-    flat[:] = [Number(a, b, trace) for a, b in zip(re.ravel().tolist(), im.ravel().tolist(), strict=True)]
-    return _as_traced(trace, flat.reshape(re.shape))
+    number = np.frompyfunc(lambda a, b: Number(a, b, trace), 2, 1)  # an assignment would ask each what it is
+    return _as_traced(trace, np.asarray(number(re, im), object))
 
 
 def carries(value: Any) -> bool:
     """Tell whether numbers are traced in `value`."""
     if isinstance(value, np.ndarray) and value.dtype == object:
-        return any(isinstance(item, Number) for item in value.ravel().view(np.ndarray).tolist())
+        return any(type(item) is Number for item in value.ravel().view(np.ndarray).tolist())
     return isinstance(value, Number)
 
 
@@ -298,10 +319,10 @@ def parts(value: Any) -> tuple[Any, Any]:
     if isinstance(value, Number):
         return np.float64(value.re), np.float64(value.im)
     items = value.ravel().view(np.ndarray).tolist()
-    re = [item.re if isinstance(item, Number) else item for item in items]
-    if not all(isinstance(item, (float, int, np.floating, np.integer, np.bool_)) for item in re):
+    re = [item.re if type(item) is Number else item for item in items]
+    if not all(type(item) is float or isinstance(item, PLAIN) for item in re):
         raise TypeError("an array of objects that are not all real numbers")
-    im = [item.im if isinstance(item, Number) else 0.0 for item in items]
+    im = [item.im if type(item) is Number else 0.0 for item in items]
     return np.array(re, np.float64).reshape(value.shape), np.array(im, np.float64).reshape(value.shape)
 
 
