@@ -87,13 +87,7 @@ QUESTIONS = (
     *(np.shares_memory, np.may_share_memory),
 )
 
-EXACT_WHERE_WIDER = (np.add, np.subtract, np.multiply, np.divide, np.square, np.sqrt)
-"""Operations whose result is known to be exact where extended precision gives the same."""
-
 PACKAGE, NUMPY = Path(__file__).parents[1], Path(np.__file__).parent
-
-WIDER = np.finfo(np.longdouble).nmant >= 63
-
 
 PLAIN = (float, int, np.floating, np.integer, np.bool_)
 """Real numbers that may stand among traced ones."""
@@ -123,11 +117,14 @@ class Trace:
         self.causes[f"{what} {why}: {place(_frames(sys._getframe(1)))}"] = None
 
     def rounded(self, values: NDArray[Any], inexact: Any = True) -> NDArray[Any]:
-        """Move inexact values by an ulp up, down or not at all, where this run is a perturbed one."""
+        """Move inexact values by an ulp up, down or not at all, where this run is a perturbed one.
+
+        Zeros too, by the smallest number there is: they may be what is left of an underflow.
+        """
         if self.rng is None:
             return values
         moved = values + np.spacing(values) * self.rng.integers(-1, 2, np.shape(values))
-        return np.asarray(np.where(inexact & np.isfinite(values) & (values != 0), moved, values))
+        return np.asarray(np.where(inexact & np.isfinite(values), moved, values))
 
 
 class Number(NDArrayOperatorsMixin):
@@ -456,11 +453,15 @@ def _real_alone(
 
 def _write(out: tuple[Any, ...], result: Any) -> Any:
     results = result if isinstance(result, tuple) else (result,)
-    for target, value in zip(out, results, strict=True):
-        if target is not None:
-            target[...] = _bare(value)
-    kept = tuple(value if target is None else target for target, value in zip(out, results, strict=True))
+    kept = tuple(_written(target, value) for target, value in zip(out, results, strict=True))
     return kept if isinstance(result, tuple) else kept[0]
+
+
+def _written(target: Any, value: Any) -> Any:
+    if target is None or isinstance(target, Number):  # `number += 1` binds another number
+        return value
+    target[...] = _bare(value)
+    return target
 
 
 # Derivatives that NumPy's complex loops do not keep to rounding
@@ -493,15 +494,44 @@ def _by_rule(trace: Trace, name: str, ufunc: Any, inputs: tuple[Any, ...]) -> An
 
 
 def _inexact(trace: Trace, ufunc: Any, inputs: tuple[Any, ...]) -> Any:
-    """Tell where the real result is rounded; only perturbed runs ask."""
-    if trace.rng is None or ufunc in (np.negative, np.positive):
-        return ufunc not in (np.negative, np.positive)
-    if not WIDER or ufunc not in EXACT_WHERE_WIDER:
-        return True
+    """Tell where the real result is rounded; only perturbed runs ask.
+
+    By error-free transformations (Knuth; Dekker 1971): what is lost may be far below an ulp and yet matter, as in
+    `1 + q - 1`.
+    """
+    if ufunc in (np.negative, np.positive):
+        return False
     res = [np.asarray(_real(value)) for value in inputs]
-    if any(re.dtype.kind == "c" for re in res):
+    if trace.rng is None or any(re.dtype.kind not in "fiub" or re.dtype.itemsize > 8 for re in res):
         return True
-    return ufunc(*(re.astype(np.longdouble) for re in res)) != ufunc(*res)
+    a, b = (res[0].astype(np.float64), res[-1].astype(np.float64))
+    if ufunc in (np.add, np.subtract):
+        return _sum_error(a, b if ufunc is np.add else -b) != 0
+    if ufunc in (np.multiply, np.square):
+        return _product_error(a, b, a * b) != 0
+    if ufunc is np.divide:
+        return _product_error(a / b, b, a) != 0
+    return True
+
+
+def _sum_error(a: Any, b: Any) -> Any:
+    total = a + b
+    part = total - a
+    return (a - (total - part)) + (b - part)
+
+
+def _product_error(a: Any, b: Any, product: Any) -> Any:
+    """Return `a b - product` where `product` is near it; NaN, which is not zero, where that may over- or underflow."""
+    (high, low), (top, rest) = _halves(a), _halves(b)
+    error = ((high * top - product) + high * rest + low * top) + low * rest
+    size = np.abs(product)
+    return np.where((size > 1e-250) & (size < 1e250), error, np.where((a == 0) | (b == 0), 0.0, np.nan))
+
+
+def _halves(a: Any) -> tuple[Any, Any]:
+    wide = a * 134217729.0  # 2^27 + 1
+    high = wide - (wide - a)
+    return high, a - high
 
 
 # Arguments
