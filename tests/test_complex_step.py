@@ -375,6 +375,16 @@ def test_it_contradicts_but_never_condemns(monkeypatch: pytest.MonkeyPatch) -> N
     assert checked(swallowed, 1.5, 1.0).verdict is DISAGREE
 
 
+def test_contradicted_entries_stand_for_the_others() -> None:
+    x = np.linspace(1.0, 2.0, 40)
+
+    def swallowed(x):
+        return np.sum((x + 1e17) - 1e17)
+
+    assert checked(swallowed, x, np.ones(40)).verdict is INCONCLUSIVE
+    assert checked(swallowed, x, np.where(np.arange(40) == 37, 2.0, 1.0)).verdict is DISAGREE
+
+
 def test_rounding_inside_the_function_is_no_error_of_the_claim() -> None:
     report = checked(lambda x: (1 - np.cos(x)) / x**2, 2.6388230015729688e-08, -2.199019167977474e-09)
     assert report.verdict is INCONCLUSIVE

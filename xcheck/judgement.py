@@ -468,10 +468,21 @@ def _ask_complex_step(case: _Case) -> None:
     reasons = [SENTENCES.index(reason) for reason in IMPRECISE]
     open_ = case.smooth & (result.verdict == INCONCLUSIVE) & np.isin(result.reason, reasons)
     rows = np.flatnonzero(np.any(open_ & np.isfinite(case.claimed), axis=1))[:ASKED]
-    wrong = np.flatnonzero(np.any(result.verdict == DISAGREE, axis=1))
+    wrong = _worst_first(result, case.claimed)
     contradicted = _hear_complex_step(case, np.union1d(rows, wrong[:ASKED_WRONG]), open_)
-    if contradicted:
-        _hear_complex_step(case, wrong[ASKED_WRONG:ASKED], open_)
+    if not contradicted:
+        return
+    _hear_complex_step(case, wrong[ASKED_WRONG:ASKED], open_)
+    if not np.any(result.verdict[wrong[:ASKED]] == DISAGREE):  # they stand for the others
+        result.give_reason(result.verdict == DISAGREE, np.arange(len(result.verdict)), CONTRADICTED)
+
+
+def _worst_first(result: Judgement, claimed: RealArray) -> Rows:
+    """Return the directions in which something disagrees, the largest difference first."""
+    gap = np.where(result.verdict == DISAGREE, np.nan_to_num(np.abs(claimed - result.value), nan=np.inf), -1.0)
+    worst = np.max(gap, axis=1, initial=-1.0)
+    order = np.argsort(-worst, kind="stable")
+    return np.asarray(order[worst[order] >= 0])
 
 
 def _hear_complex_step(case: _Case, rows: Rows, open_: Mask) -> bool:
