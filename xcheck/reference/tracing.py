@@ -5,8 +5,8 @@ it. `Traced` arrays hand NumPy's functions to plain complex arrays and wrap what
 through `np.asarray(x)` or `np.array([x[0], x[1]])`, go on tracing one by one, since such arrays hold objects. So
 nothing leaves unseen: whatever turns a number into a float calls `Number.__float__`.
 
-What is known to be analytic is listed; the rest is noted with its place in the user's source, and goes on with real
-parts alone.
+What is known to be analytic is listed in `analytic.py`; the rest is noted with its place in the user's source, and goes
+on with real parts alone.
 """
 
 from __future__ import annotations
@@ -23,69 +23,26 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
+from xcheck.reference.analytic import (
+    COMPARES,
+    NOT_ANALYTIC,
+    NOT_KNOWN,
+    PREDICATES,
+    QUESTIONS,
+    STRUCTURAL,
+    SUMMING,
+    is_elementwise,
+    is_rounded,
+    objection,
+)
+
 MOST = 2**17
 """Numbers that one run may make; beyond, tracing them one by one takes longer than it is worth."""
 
-NOT_ANALYTIC = "is not analytic"
-COMPARES = "compares or branches, which is right only away from where the branch changes"
 REAL_PART = "goes on with the real part alone"
-NOT_KNOWN = "is not known to be analytic"
 BRANCH_CUT = "takes another branch for complex numbers than for real ones"
 OWN_COMPLEX = "makes complex numbers of its own, among which the step's imaginary part is lost"
 TOO_MANY = "makes more numbers than can be traced"
-
-ELEMENTWISE = (
-    *(np.add, np.subtract, np.multiply, np.divide, np.negative, np.positive, np.square, np.reciprocal, np.sqrt),
-    *(np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p, np.power, np.float_power),
-    *(np.sin, np.cos, np.tan, np.sinh, np.cosh, np.tanh),
-    *(np.arcsin, np.arccos, np.arctan, np.arcsinh, np.arccosh, np.arctanh),
-)
-"""Analytic ufuncs whose complex loops keep a tiny imaginary part to rounding."""
-
-SPECIAL = ("erf", "erfc", "erfcx")
-"""The same of scipy.special; its Bessel functions, for one, do not."""
-
-COMPARISONS = (
-    *(np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.isclose, np.allclose),
-    *(np.maximum, np.minimum, np.fmax, np.fmin, np.clip, np.max, np.min, np.ptp, np.sign, np.signbit, np.copysign),
-    *(np.heaviside, np.floor, np.ceil, np.rint, np.trunc, np.round, np.fix, np.floor_divide, np.remainder, np.fmod),
-    *(np.divmod, np.modf, np.frexp, np.logical_and, np.logical_or, np.logical_xor, np.logical_not, np.any, np.all),
-    *(np.sort, np.argsort, np.argmax, np.argmin, np.partition, np.argpartition, np.lexsort, np.unique, np.nonzero),
-    *(np.median, np.percentile, np.quantile, np.searchsorted, np.count_nonzero, np.argwhere, np.flatnonzero),
-    *(np.array_equal, np.select, np.piecewise, np.where, np.digitize, np.histogram, np.interp),
-)
-"""Functions that are built on comparisons."""
-
-KNOWN_BAD = (
-    *(np.absolute, np.fabs, np.conjugate, np.real, np.imag, np.angle, np.vdot, np.var, np.std),
-    *(np.linalg.norm, np.linalg.svd, np.linalg.eigh, np.linalg.eigvalsh, np.linalg.cholesky, np.linalg.qr),
-)
-"""Functions that take absolute values or conjugates."""
-
-PREDICATES = (np.isfinite, np.isnan, np.isinf)
-"""Constant around every point of a function's domain."""
-
-SUMMING = (
-    *(np.sum, np.prod, np.mean, np.cumsum, np.cumprod, np.dot, np.inner, np.outer, np.kron, np.tensordot, np.einsum),
-    *(np.trace, np.diff, np.ediff1d, np.cross, np.convolve, np.average, np.polyval),
-    *(np.linalg.solve, np.linalg.inv, np.linalg.matrix_power, np.linalg.multi_dot, np.linalg.outer, np.linalg.trace),
-)
-"""Analytic functions that add many products: their rounding is that of their inputs (backward error)."""
-
-STRUCTURAL = (
-    *(np.reshape, np.ravel, np.transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.squeeze, np.expand_dims),
-    *(np.broadcast_to, np.broadcast_arrays, np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack),
-    *(np.block, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit, np.tile, np.repeat, np.roll, np.flip),
-    *(np.fliplr, np.flipud, np.rot90, np.take, np.take_along_axis, np.diag, np.diagonal, np.diagflat, np.tril, np.triu),
-    *(np.append, np.insert, np.delete, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.copy, np.meshgrid, np.resize),
-    *(np.compress, np.zeros_like, np.ones_like, np.empty_like, np.full_like),
-)
-"""Functions that move numbers about; they run on the numbers themselves, so that views stay views."""
-
-QUESTIONS = (
-    *(np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast),
-    *(np.shares_memory, np.may_share_memory),
-)
 
 PACKAGE, NUMPY = Path(__file__).parents[1], Path(np.__file__).parent
 
@@ -371,13 +328,13 @@ def _apply_ufunc(trace: Trace, ufunc: Any, method: str, inputs: tuple[Any, ...],
     name = ufunc.__name__
     folding = method in ("reduce", "accumulate", "reduceat") and ufunc in (np.add, np.multiply)
     summing = folding or (ufunc is np.matmul and method == "__call__")
-    known = summing or (method in ("__call__", "outer") and _is_elementwise(ufunc))
+    known = summing or (method in ("__call__", "outer") and is_elementwise(ufunc))
     bound = getattr(ufunc, method)
     shown = f"np.{name}" if hasattr(np, name) else name
     if kwargs.get("where") is True:
         kwargs.pop("where")  # what array methods pass along
     if not known or "where" in kwargs or not _is_double(kwargs.get("dtype")):
-        return _real_alone(trace, shown, bound, inputs, kwargs, _why(ufunc), ufunc in PREDICATES)
+        return _real_alone(trace, shown, bound, inputs, kwargs, objection(ufunc), ufunc in PREDICATES)
     kwargs.pop("dtype", None)
     if method == "__call__" and ufunc in _RULES:
         return _by_rule(trace, shown, ufunc, inputs)
@@ -394,7 +351,7 @@ def _call_function(trace: Trace, func: Any, args: Any, kwargs: Any) -> Any:
     if func in SUMMING and _is_double(kwargs.get("dtype")) and kwargs.get("out") is None and "where" not in kwargs:
         rest = {key: value for key, value in kwargs.items() if key not in ("dtype", "out")}
         return _analytic(trace, _shown(func), func, args, rest, summing=True)
-    return _real_alone(trace, _shown(func), func, args, kwargs, _why(func), func in QUESTIONS)
+    return _real_alone(trace, _shown(func), func, args, kwargs, objection(func), func in QUESTIONS)
 
 
 def _analytic(
@@ -494,44 +451,8 @@ def _by_rule(trace: Trace, name: str, ufunc: Any, inputs: tuple[Any, ...]) -> An
 
 
 def _inexact(trace: Trace, ufunc: Any, inputs: tuple[Any, ...]) -> Any:
-    """Tell where the real result is rounded; only perturbed runs ask.
-
-    By error-free transformations (Knuth; Dekker 1971): what is lost may be far below an ulp and yet matter, as in
-    `1 + q - 1`.
-    """
-    if ufunc in (np.negative, np.positive):
-        return False
-    res = [np.asarray(_real(value)) for value in inputs]
-    if trace.rng is None or any(re.dtype.kind not in "fiub" or re.dtype.itemsize > 8 for re in res):
-        return True
-    a, b = (res[0].astype(np.float64), res[-1].astype(np.float64))
-    if ufunc in (np.add, np.subtract):
-        return _sum_error(a, b if ufunc is np.add else -b) != 0
-    if ufunc in (np.multiply, np.square):
-        return _product_error(a, b, a * b) != 0
-    if ufunc is np.divide:
-        return _product_error(a / b, b, a) != 0
-    return True
-
-
-def _sum_error(a: Any, b: Any) -> Any:
-    total = a + b
-    part = total - a
-    return (a - (total - part)) + (b - part)
-
-
-def _product_error(a: Any, b: Any, product: Any) -> Any:
-    """Return `a b - product` where `product` is near it; NaN, which is not zero, where that may over- or underflow."""
-    (high, low), (top, rest) = _halves(a), _halves(b)
-    error = ((high * top - product) + high * rest + low * top) + low * rest
-    size = np.abs(product)
-    return np.where((size > 1e-250) & (size < 1e250), error, np.where((a == 0) | (b == 0), 0.0, np.nan))
-
-
-def _halves(a: Any) -> tuple[Any, Any]:
-    wide = a * 134217729.0  # 2^27 + 1
-    high = wide - (wide - a)
-    return high, a - high
+    """Tell where the real result is rounded; only perturbed runs ask."""
+    return trace.rng is None or is_rounded(ufunc, [np.asarray(_real(value)) for value in inputs])
 
 
 # Arguments
@@ -575,17 +496,6 @@ def _rewrapped(trace: Trace, result: Any) -> Any:
 
 def _is_double(dtype: Any) -> bool:
     return dtype is None or np.dtype(dtype) in (np.dtype(np.float64), np.dtype(object))
-
-
-def _is_elementwise(ufunc: Any) -> bool:
-    special = sys.modules.get("scipy.special")
-    return ufunc in ELEMENTWISE or ufunc in [getattr(special, name, None) for name in SPECIAL]
-
-
-def _why(func: Any) -> str:
-    if func in COMPARISONS or func.__name__ == "clip":
-        return COMPARES
-    return NOT_ANALYTIC if func in KNOWN_BAD else NOT_KNOWN
 
 
 def _shown(func: Any) -> str:
