@@ -367,7 +367,7 @@ def _read_diagonal(products: Judgement, vectors: RealArray, diagonal: RealArray)
         (products.value[at] / vectors[at])[None],
         (products.bar[at] / size)[None],
         (products.rounding[at] / size)[None],
-        np.zeros((1, len(diagonal)), bool),
+        *np.zeros((2, 1, len(diagonal)), bool),
     )
 
 
