@@ -266,7 +266,7 @@ def _with_entry(arena: Arena, result: Comparison, j: int, output: int, column: R
     wanted = np.zeros((1, problem.m), bool)
     wanted[0, output] = True
     found = judge(witness, column[None], problem.precision, wanted)
-    name = f"d {problem.outputs.entry(output)} / d {problem.inputs.entry(j)}"
+    name = problem.entry(output, j)
     value, bar = float(found.value[0, output]), float(found.bar[0, output])
     verdict = Verdict.DISAGREE if found.verdict[0, output] == DISAGREE else Verdict.INCONCLUSIVE
     entry = Entry(name, float(column[output]), value, bar, verdict, retested=True)
