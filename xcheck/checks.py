@@ -263,6 +263,10 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
             found.comparisons.append(probe(arena))
         except NotImplementedError as error:
             found.unchecked.append(f"{source}: no rule ({_first_line(error)})")
+        except Exception as error:
+            if arena.problem.order == 1:
+                raise
+            found.unchecked.append(f"{source}: raised {type(error).__name__} ({_first_line(error)})")
     if len(found.comparisons) == 2:
         _modes(arena, None, None, found)
 
@@ -325,10 +329,11 @@ def _check_second_order(arena: Arena, found: _Findings) -> None:
         found.comparisons.append(nothing_compared(backend, f"there is no reverse rule ({_first_line(error)})"))
         return
     first_is_wrong = any(c.verdict is Verdict.DISAGREE for c in found.comparisons)
+    found.comparisons.append(compare_linearity(gradient))
     second = _Findings()
     _check_backend(gradient, second)
     comparisons, unchecked = summarise(gradient, second.comparisons, second.unchecked, first_is_wrong)
-    found.comparisons += [compare_linearity(gradient, arena.problem), *comparisons]
+    found.comparisons += comparisons
     found.unchecked += unchecked
     found.notes += second.notes
     arena.problem.evaluations += gradient.problem.evaluations

@@ -239,7 +239,7 @@ def _lower_precision_allowance(
     slope = np.abs(samples.above[0] - samples.below[0]) / (samples.plus[0] + samples.minus[0])[:, None]
     largest = np.fmin(_row_max(slope), _row_max(np.abs(scaled)))
     unit = 2.0**-precision
-    value = np.abs(witness.sampler.center) / witness.sampler.size
+    value = witness.sampler.inner
     value = np.where(np.isfinite(value), value, 0.0)
     smallest = SUBNORMAL[precision] / np.min(witness.units, axis=0, initial=np.inf)
     allowance = unit * (32 * largest + 2 * value) + 4 * smallest
@@ -289,11 +289,11 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.grid.unit * case.witness.value_scale()
+    value = np.fmax(case.witness.value_scale(), case.witness.sampler.inner)
+    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.grid.unit * value
     rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
-    size, center = case.witness.sampler.size, case.witness.sampler.center
     row, output = np.nonzero(open_)
     where = (rows[row], output)
     result.value[where], result.bar[where] = estimate.value[row, output], estimate.bar[row, output]
@@ -302,7 +302,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.abs(c - estimate.value) <= estimate.bar + rounding
     reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
-    negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * np.abs(center) / size
+    negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * case.witness.sampler.inner
     sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & negligible)
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
@@ -414,8 +414,7 @@ def _forgive_one_triangle(case: _Case) -> None:
 def _could_be_rounding(case: _Case) -> bool:
     """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do."""
     wrong = case.result.suspected()
-    sampler = case.witness.sampler
-    size = np.maximum(case.witness.row_scale, np.abs(sampler.center) / sampler.size)
+    size = np.maximum(case.witness.row_scale, case.witness.sampler.inner)
     gap = np.abs(case.claimed - case.result.value)
     return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= GROSS * case.unit * size))
 

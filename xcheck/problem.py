@@ -63,6 +63,7 @@ class Problem:
         evaluations: how often the function has been evaluated, a batch of k counting as k.
         failures: exceptions that the function raised at perturbed points.
         mutated: names of the inputs that the function changed in place.
+        inner: sizes of the numbers that the outputs are computed from, where those are known to be larger, shape (m,).
         seconds: how long the latest evaluation of one point took.
     """
 
@@ -82,6 +83,7 @@ class Problem:
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     mutated: tuple[str, ...] = ()
+    inner: RealArray | None = None
     order: ClassVar[int] = 1
     """How many derivatives its own derivative makes; 2 where its values are gradients."""
 

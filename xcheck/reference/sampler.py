@@ -62,6 +62,8 @@ class Sampler:
         center: f(x) as this sampler's first batch computed it, shape (m,), in user units.
         spread: run-to-run standard deviation of f(x), zero for deterministic functions, shape (m,), normalised.
         size: the power of two near every output's magnitude, shape (m,).
+        inner: the size of the numbers behind every output, |f(x)| unless the problem knows better, shape (m,),
+            normalised.
     """
 
     def __init__(self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None) -> None:
@@ -86,6 +88,7 @@ class Sampler:
         self._evaluate([(coarse, everything), (fine, everything)], centers=2)
         self.center = self._centers[0]
         self.size = self._choose_size(fine)
+        self.inner = self._inner()
         self.repeatable = bool(np.array_equal(self._centers[0], self._centers[1], equal_nan=True))
         self.spread = np.zeros(self.m) if self.repeatable else self._measure_spread()
 
@@ -136,6 +139,12 @@ class Sampler:
             size = np.fmax(size, np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values)))
         size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
         return np.asarray(np.ldexp(1.0, np.clip(np.frexp(size)[1], -1000, 1000)))
+
+    def _inner(self) -> RealArray:
+        inner, known = np.abs(self.center), self.problem.inner
+        if known is not None:
+            inner = np.maximum(inner, known if self.project is None else np.sqrt(known**2 @ self.project**2))
+        return np.asarray(inner / self.size)
 
     def _measure_spread(self) -> RealArray:
         self._centers += list(self._outputs(np.repeat(self.problem.x[None], 6, axis=0)))
