@@ -304,7 +304,7 @@ def _lower_precision_allowance(
     slope = np.abs(samples.above[0] - samples.below[0]) / (samples.plus[0] + samples.minus[0])[:, None]
     largest = np.fmin(_row_max(slope), _row_max(np.abs(scaled)))
     unit = 2.0**-precision
-    value = witness.sampler.magnitude
+    value = witness.sampler.inner
     smallest = SUBNORMAL.get(precision, SUBNORMAL[53]) / np.min(witness.units, axis=0, initial=np.inf)
     allowance = unit * 32 * largest + 2 * unit * value * (witness.problem.forgiven > 0) + 4 * smallest
     if shift is not None:
@@ -353,14 +353,12 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    own = (
-        8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * case.witness.value_scale()
-    )
+    value = np.fmax(case.witness.value_scale(), case.witness.sampler.inner)
+    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * value
     rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
     _sharpen(case, rows, open_, estimate, rounding)
-    size, center = case.witness.sampler.size, case.witness.sampler.center
     row, output = np.nonzero(open_)
     where = (rows[row], output)
     result.value[where], result.bar[where] = estimate.value[row, output], estimate.bar[row, output]
@@ -371,7 +369,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.abs(c - estimate.value) <= estimate.bar + rounding
     reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
-    negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * np.abs(center) / size
+    negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * case.witness.sampler.inner
     sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & negligible)
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
@@ -494,8 +492,7 @@ def _forgive_one_triangle(case: _Case) -> None:
 def _could_be_rounding(case: _Case) -> bool:
     """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do."""
     wrong = case.result.suspected()
-    sampler = case.witness.sampler
-    size = np.maximum(case.witness.row_scale, sampler.magnitude)
+    size = np.maximum(case.witness.row_scale, case.witness.sampler.inner)
     gap = np.abs(case.claimed - case.result.value)
     return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= GROSS * case.unit * size))
 

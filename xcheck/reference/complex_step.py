@@ -126,7 +126,8 @@ def quiet(witness: Witness) -> NDArray[np.bool_]:
 
 def applies(witness: Witness) -> bool:
     """Tell whether a witness's problem can be asked at all."""
-    return isinstance(witness.directions, Coordinates) and witness.project is None and not _refused(witness.problem)
+    plain = isinstance(witness.directions, Coordinates) and witness.project is None and not witness.problem.relative
+    return plain and not _refused(witness.problem)
 
 
 def _refused(problem: Problem) -> str:
