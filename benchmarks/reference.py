@@ -36,6 +36,7 @@ class Report:
     def __init__(self) -> None:
         """Start an empty report."""
         self.console = Console()
+        self.console.width = max(self.console.width, 120)
         self.parts: list[str] = []
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -66,34 +67,34 @@ def misses(pair: Pair, outcome: Outcome) -> Any:
 
 
 def summary(name: str, found: list[tuple[Pair, Outcome]]) -> list[str]:
-    """Summarise a method over pairs with a derivative: of the bars that claim something, how many hold?"""
-    errors, bars, sizes, missed = [], [], [], []
-    for pair, outcome in found:
-        finite = np.isfinite(outcome.bar)
-        errors.append(pair.errors(outcome.value)[finite])
-        bars.append(outcome.bar[finite])
-        sizes.append(np.abs(pair.exact)[finite])
-        missed.append(misses(pair, outcome)[finite])
-    total = sum(outcome.bar.size for _, outcome in found)
-    error, bar, size, miss = (np.concatenate([np.ravel(a) for a in part]) for part in (errors, bars, sizes, missed))
-    sloped = size > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = bar[error > 0] / error[error > 0]
-        relative_error, relative_bar = error[sloped] / size[sloped], bar[sloped] / size[sloped]
+    """Summarise a method over pairs with a derivative: of the bars that claim something, how many hold?
+
+    A pair with many entries counts once: by its median entry, and as missed if any of its bars does not hold.
+    """
+    claims = [(pair, outcome) for pair, outcome in found if np.any(np.isfinite(outcome.bar))]
+    missed = sum(bool(np.any(misses(*claim))) for claim in claims)
+    none = np.mean([np.mean(~np.isfinite(outcome.bar)) for _, outcome in found])
+    errors, bars, ratios = [], [], []
+    for pair, outcome in claims:
+        error, size, bar = pair.errors(outcome.value), np.abs(pair.exact), outcome.bar
+        sloped, off = np.isfinite(bar) & (size > 0), np.isfinite(bar) & (error > 0)
+        errors += [np.median(error[sloped] / size[sloped])] if np.any(sloped) else []
+        bars += [np.median(bar[sloped] / size[sloped])] if np.any(sloped) else []
+        ratios += [np.median(bar[off] / error[off])] if np.any(off) else []
     return [
         name,
-        f"{total}",
-        f"{100 * (1 - np.mean(miss)):.2f} %" if len(miss) else "",
-        f"{int(np.sum(miss))}",
-        f"{100 * (1 - len(miss) / total):.1f} %",
-        *(f"{np.median(part):.1e}" if len(part) else "" for part in (relative_error, relative_bar)),
-        f"{np.median(ratio):.2g}" if len(ratio) else "",
+        f"{len(found)}",
+        f"{100 * (1 - missed / len(claims)):.2f} %" if claims else "",
+        f"{missed}",
+        f"{100 * none:.1f} %",
+        *(f"{np.median(part):.1e}" if part else "" for part in (errors, bars)),
+        f"{np.median(ratios):.2g}" if ratios else "",
         f"{np.median([outcome.evaluations / max(1, np.size(pair.x)) for pair, outcome in found]):.1f}",
         f"{1e3 * np.median([outcome.seconds for _, outcome in found]):.2f}",
     ]
 
 
-COLUMNS = ("", "entries", "cover", "misses", "none", "rel. error", "rel. bar", "bar/error", "evals/input", "ms")
+COLUMNS = ("", "pairs", "cover", "misses", "none", "rel. error", "rel. bar", "bar/error", "evals/input", "ms")
 
 
 def report_bars(report: Report, dtype: str, results: Results) -> None:
@@ -134,10 +135,11 @@ def miss_lines(name: str, found: list[tuple[Pair, Outcome]]) -> list[str]:
         if np.any(missed):
             with np.errstate(divide="ignore", invalid="ignore"):
                 worst = np.argmax(np.where(missed, pair.errors(outcome.value) / outcome.bar, 0.0))
-            truth, value, bar = (float(np.ravel(a)[worst]) for a in (pair.exact, outcome.value, outcome.bar))
-            lines.append(
-                f"{name}: {pair.text}: {value!r} ± {bar:.1e}, truth {truth!r}, {outcome.evaluations} evaluations"
+            low, high, value, bar = (
+                float(np.ravel(a)[worst]) for a in (pair.low, pair.high, outcome.value, outcome.bar)
             )
+            truth = repr(low) if low == high else f"{low!r} to {high!r}"
+            lines.append(f"{name}: {pair.text}: {value!r} ± {bar:.1e}, not {truth}; {outcome.evaluations} evaluations")
     return lines
 
 
@@ -175,26 +177,18 @@ def report_rough(report: Report, dtype: str, rough: list[Rough]) -> None:
     rows = []
     for kind in (Kind.KINK, Kind.JUMP, Kind.EDGE):
         some = [r for r in rough if r.pair.kind is kind]
-        if some:
-            called = [verdict for r in some for verdict in r.called]
-            counts = [sum(v is verdict for v in called) for verdict in (INCONCLUSIVE, AGREE, DISAGREE)]
-            sided = f"{sum(r.right_slopes for r in some)}" if kind is Kind.KINK else ""
-            outside = [sum(r.outside is v for r in some) for v in (DISAGREE, AGREE)] if kind is Kind.KINK else ["", ""]
-            rows.append(
-                [kind.value, f"{len(some)}", f"{sum(r.named for r in some)}", sided, *map(str, (*counts, *outside))]
-            )
-    columns = (
-        "",
-        "points",
-        "named",
-        "slopes right",
-        "conventions inconclusive",
-        "agree",
-        "disagree",
-        "outside wrong",
-        "right",
-    )
+        called = [verdict for r in some for verdict in r.called]
+        counts = [sum(v is verdict for v in called) for verdict in (INCONCLUSIVE, AGREE, DISAGREE)]
+        row = [kind.value, len(some), sum(r.named for r in some), "", *counts, "", ""]
+        if kind is Kind.KINK:
+            row[3] = sum(r.right_slopes for r in some)
+            row[-2:] = [sum(r.outside is verdict for r in some) for verdict in (DISAGREE, AGREE)]
+        rows.append([str(cell) for cell in row])
+    conventions = ("conventions inconclusive", "agree", "disagree")
+    columns = ("", "points", "named", "slopes right", *conventions, "outside disagree", "agree")
     report.table(f"{dtype}: points without a derivative", columns, rows)
+    lines = [f"{r.pair.text}: {r.reason or 'agree'}" for r in rough if not r.named or DISAGREE in r.called]
+    report.lines(f"{dtype}: not named, or a convention called wrong", lines)
 
 
 def run(report: Report, seed: int, dtype: str, per_family: int, verdicts: bool) -> None:

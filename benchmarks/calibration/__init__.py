@@ -37,11 +37,10 @@ def draw(seed: int, dtype: str = "float64", per_family: int = PER_FAMILY) -> lis
     Raises:
         RuntimeError: a rule hardly ever gives a function with a finite value and derivative.
     """
-    pairs = []
+    pairs: list[Pair] = []
     for family, rules in RULES.items():
         rng = np.random.default_rng((seed, crc32(family.encode()), dtype == "float32"))
-        for i in range(per_family):
-            pairs.append(_one(family, rules[i % len(rules)], Dice(rng, dtype)))
+        pairs += [_one(family, rules[i % len(rules)], Dice(rng, dtype)) for i in range(per_family)]
     return pairs
 
 
