@@ -120,11 +120,10 @@ def report_bars(report: Report, dtype: str, results: Results) -> None:
 
 def is_wrong_slope(pair: Pair, outcome: Outcome) -> bool:
     """Tell whether a slope was given where none exists; one whose bar holds both sides' slopes says as much."""
-    if not np.isfinite(outcome.bar):
-        return False
-    return pair.kind is not Kind.KINK or bool(
-        outcome.value - outcome.bar > float(pair.low) or outcome.value + outcome.bar < float(pair.high)
-    )
+    if not np.isfinite(outcome.bar) or pair.kind is Kind.EDGE:
+        return bool(np.isfinite(outcome.bar))
+    low, high = sorted((float(pair.low), float(pair.high)))
+    return bool(outcome.value - outcome.bar > low or outcome.value + outcome.bar < high)
 
 
 def miss_lines(name: str, found: list[tuple[Pair, Outcome]]) -> list[str]:
