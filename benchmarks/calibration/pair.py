@@ -125,6 +125,10 @@ class Pair:
         with mp.workdps(DIGITS):
             return np.asarray((self.low + self.high) / 2 if self.claim is None else self.claim).astype(np.float64)
 
+    def bound(self, which: int) -> Any:
+        """Return the low (0) or the high (1) bound, rounded to float64."""
+        return np.asarray((self.low, self.high)[which]).astype(np.float64)
+
     def errors(self, measured: Any) -> Any:
         """Return how far measured derivatives are from the truth, floats of the derivative's shape."""
         with mp.workdps(DIGITS):
