@@ -94,6 +94,9 @@ SINGLE_SHARE = 0.25
 GROSS = 2.0**12
 """A claim that is off by more units than this, of its output's value or largest slope, is not off by rounding."""
 
+MOVED = 64.0
+"""Nor one that is off by less than this many times what rounding moves the value."""
+
 ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.NONFINITE, Status.UNRESOLVED)
 """What an output without a derivative looks like along an input."""
 
@@ -247,7 +250,7 @@ def judge(
         if len(rows):
             _investigate(case, rows, open_[rows], found.at(rows))
             _forgive_one_triangle(case)
-        if exact is not None and precision < witness.grid.precision and _could_be_rounding(case):
+        if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
             _forgive_own_rounding(case, exact() / units)
         if len(rows) and applies(witness):
             _ask_complex_step(case)
@@ -388,6 +391,8 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     suspects |= open_ & kink & ~within & np.isfinite(c)
     rough = open_ & np.isin(estimate.status, ROUGH)
     beside = np.any(rough, axis=0) | np.any(rough, axis=1)[:, None]
+    excused = open_ & ~np.isfinite(c) & beside
+    beside |= np.any(excused, axis=0) | np.any(excused, axis=1)[:, None]  # a NaN makes others on its way
     result.give_reason(suspects & ~np.isfinite(c) & beside, rows, NAN_BESIDE)
     suspects &= np.isfinite(c) | ~beside
     if np.any(suspects):
@@ -489,12 +494,18 @@ def _forgive_one_triangle(case: _Case) -> None:
         result.give_reason(wrong, rows, ONE_TRIANGLE)
 
 
-def _could_be_rounding(case: _Case) -> bool:
-    """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do."""
+def _could_be_rounding(case: _Case, shift: RealArray | None) -> bool:
+    """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do.
+
+    How far rounding moves a derivative shows in how far it moves the values (`shift`).
+    """
     wrong = case.result.suspected()
     size = np.maximum(case.witness.row_scale, case.witness.sampler.inner)
     gap = np.abs(case.claimed - case.result.value)
-    return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= GROSS * case.unit * size))
+    allowed = GROSS * case.unit * size
+    if shift is not None:
+        allowed = allowed + MOVED * np.nan_to_num(np.abs(shift)) / case.witness.sampler.size
+    return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= allowed))
 
 
 def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
