@@ -36,7 +36,9 @@ class Entry:
         error_bar: the reference's error bar; inf where it has none.
         verdict: about this entry alone.
         reason: why it is inconclusive.
-        slopes: the one-sided derivatives, left and right, at a kink or at the edge of a domain.
+        slopes: the one-sided derivatives, left and right, at a kink or at the edge of a domain; NaN where one side has
+            none.
+        slope_bars: their error bars; inf where one side has none.
         retested: whether it was measured a second time, at fresh points.
     """
 
@@ -48,6 +50,7 @@ class Entry:
     reason: str = ""
     slopes: tuple[float, float] | None = None
     retested: bool = False
+    slope_bars: tuple[float, float] | None = None
 
     @property
     def ratio(self) -> float:
@@ -188,4 +191,5 @@ def _entry(claimed: RealArray, judgement: Judgement, name: Namer, row: int, outp
         SENTENCES[int(judgement.reason[where])],
         judgement.slopes.get(where),
         bool(judgement.retested[where]),
+        judgement.slope_bars.get(where),
     )

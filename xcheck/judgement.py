@@ -81,6 +81,10 @@ SUBNORMAL = {53: 2.0**-1074, 24: 2.0**-149, 11: 2.0**-24, 8: 2.0**-133}
 """The smallest positive number, by significand bits of the dtype."""
 
 
+Sides = dict[tuple[int, int], tuple[float, float]]
+"""Numbers for the left and for the right of single entries (direction, output)."""
+
+
 @dataclass
 class Judgement:
     """Verdicts with the numbers they rest on, in user units.
@@ -92,6 +96,7 @@ class Judgement:
         rounding: the rounding error that the claim itself is allowed.
         retested: which entries were measured twice.
         slopes: the slopes to the left and to the right, where the point is a kink or an edge.
+        slope_bars: their error bars.
     """
 
     verdict: NDArray[np.int8]
@@ -100,7 +105,8 @@ class Judgement:
     bar: RealArray
     rounding: RealArray
     retested: Mask
-    slopes: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    slopes: Sides = field(default_factory=dict)
+    slope_bars: Sides = field(default_factory=dict)
 
     @property
     def tolerance(self) -> RealArray:
@@ -199,8 +205,13 @@ def judge(
         result.value *= units
         result.bar *= units
         result.rounding *= units
-        result.slopes = {k: (a * units[k], b * units[k]) for k, (a, b) in result.slopes.items()}
+        result.slopes = _in_user_units(result.slopes, units)
+        result.slope_bars = _in_user_units(result.slope_bars, units)
         return result
+
+
+def _in_user_units(sides: Sides, units: RealArray) -> Sides:
+    return {at: (float(left * units[at]), float(right * units[at])) for at, (left, right) in sides.items()}
 
 
 def _screened(
@@ -300,7 +311,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     result.rounding[where] = rounding[row, output]
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
-    inside = np.abs(c - estimate.value) <= estimate.bar + rounding
+    inside = np.isfinite(c) & (np.abs(c - estimate.value) <= estimate.bar + rounding)
     reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
     negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * np.abs(center) / size
     sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & negligible)
@@ -326,10 +337,12 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
 
 
 def _note_slopes(result: Judgement, rows: Rows, estimate: Estimate, open_: Mask) -> None:
-    sided = open_ & ((estimate.status == Status.KINK) | (estimate.status == Status.EDGE))
+    known = np.isfinite(estimate.left_bar) | np.isfinite(estimate.right_bar)
+    sided = open_ & known & ((estimate.status == Status.KINK) | (estimate.status == Status.EDGE))
     for row, output in np.argwhere(sided)[:10_000]:
-        left, right = float(estimate.left[row, output]), float(estimate.right[row, output])
-        result.slopes[int(rows[row]), int(output)] = (left, right)
+        at, entry = (int(rows[row]), int(output)), (row, output)
+        result.slopes[at] = (float(estimate.left[entry]), float(estimate.right[entry]))
+        result.slope_bars[at] = (float(estimate.left_bar[entry]), float(estimate.right_bar[entry]))
 
 
 def _confirm(case: _Case, rows: Rows, estimate: Estimate, rounding: RealArray, suspects: Mask) -> None:
@@ -366,7 +379,7 @@ def _record_second(
     result.retested[where] = True
     result.verdict[where] = np.where(codes == 0, DISAGREE, INCONCLUSIVE)
     result.reason[where] = np.where(codes == 0, 0, SENTENCES.index(VETOES[1]) + codes - 1)
-    inside = (second.status <= Status.FLAT) & (np.abs(c - second.value) <= second.bar + rounding)
+    inside = (second.status <= Status.FLAT) & np.isfinite(c) & (np.abs(c - second.value) <= second.bar + rounding)
     row, output = np.nonzero(suspects & inside & case.sharp(rows, second.bar, rounding, c))
     where = (rows[row], output)  # what the fresh points hold in a sharp bar agrees after all
     result.verdict[where], result.reason[where] = AGREE, 0
