@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -17,13 +18,17 @@ from xcheck.consistency import Undecided, compare_modes
 from xcheck.derivatives import forward_jacobian, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.judgement import Judgement, judge
+from xcheck.kernel import compare_values, note_reference, rounding_of, with_ulps
 from xcheck.probing import Arena, PulledRows, probe_forward, probe_reverse, probe_rows
 from xcheck.problem import Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
 from xcheck.randomness import pinned
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Report
+from xcheck.smooth import at_smooth_point
+from xcheck.twins import Twins
 from xcheck.verdict import Verdict
+from xcheck.wirtinger import convention, holomorphy
 
 FULL_ENTRIES = 4_000_000
 """Jacobians of at most this many entries are compared entry by entry."""
@@ -50,6 +55,8 @@ def check(
     has_gradient: bool = False,
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
+    reference: Derivative | None = None,
+    smooth_points: bool = False,
     raises: bool = True,
     seed: int = 0,
 ) -> Report:
@@ -73,6 +80,10 @@ def check(
         has_gradient: `f` returns `(value, gradient)`, SciPy's `jac=True` convention.
         kwargs: keyword arguments for `f`, and for those given derivatives that accept them.
         wrt: which inputs vary: positions or names; all that can if None.
+        reference: an implementation of the same function for float64, called as `f` is with the same inputs in 64
+            bits, for kernels that exist only in lower precision. The finite differences are made of it, its values are
+            compared with the kernel's first, and the report compares the kernel's derivative with its own, in ulps.
+        smooth_points: where the point has no derivative, check at a point nearby that has one, and say so.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator; the same seed gives the same report.
 
@@ -87,7 +98,14 @@ def check(
     """
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
-    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, seed)
+    derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
+    fixed = dict(kwargs or {})
+    call = read_call(_value_only(f) if has_gradient else f, inputs, fixed, backend, wrt)
+
+    def examine(call: Call) -> tuple[Report, Problem]:
+        return _examine(call, derivatives, f if has_gradient else None, fixed, reference, seed)
+
+    report = at_smooth_point(call, examine, seed) if smooth_points else examine(call)[0]
     if raises and report.verdict is Verdict.DISAGREE:
         raise DerivativeError(report)
     if raises and report.verdict is Verdict.INCONCLUSIVE:
@@ -103,33 +121,34 @@ class _Findings:
 
 
 def _examine(
-    f: Callable[..., Any],
-    inputs: tuple[Any, ...],
-    backend: str | Backend | None,
-    given: dict[str, Derivative | None],
-    has_gradient: bool,
+    call: Call,
+    derivatives: dict[str, Derivative],
+    value_and_gradient: Derivative | None,
     kwargs: dict[str, Any],
-    wrt: Wrt,
+    reference: Derivative | None,
     seed: int,
-) -> Report:
+) -> tuple[Report, Problem]:
     start = perf_counter()
-    derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
-    function = _value_only(f) if has_gradient else f
-    call = read_call(function, inputs, kwargs, backend, wrt)
-    with prepared(call, seed) as arena:
+    written = bool(derivatives) or value_and_gradient is not None
+    with prepared(call, seed, reference) as arena:
         found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
+        other = compare_values(arena.twins) if arena.twins else None
         if arena.problem.n == 0 or arena.problem.m == 0:
             found.notes.append("there is nothing to compare: the input or the output is empty")
-        elif derivatives or has_gradient:
-            _check_given(arena, derivatives, f if has_gradient else None, kwargs, found)
+        elif other is not None:
+            found.comparisons.append(other)
+            found.unchecked.append("all derivatives: reference= has to be the same function first")
+        elif written:
+            _check_given(arena, derivatives, value_and_gradient, kwargs, found)
         else:
             _check_backend(arena, found)
         _note_problem(arena, found)
+        found.notes += convention(arena.problem, written)
         evaluations = arena.problem.evaluations + (
             arena.reference.evaluations if arena.reference is not arena.problem else 0
         )
     dtypes = " ".join(dict.fromkeys(block.dtype.name for block in arena.problem.inputs.blocks))
-    return Report(
+    report = Report(
         call.title,
         f"{call.backend.name} {dtypes}",
         tuple(found.comparisons),
@@ -139,13 +158,18 @@ def _examine(
         evaluations,
         perf_counter() - start,
     )
+    return report, arena.problem
 
 
 @contextmanager
-def prepared(call: Call, seed: int) -> Iterator[Arena]:
+def prepared(call: Call, seed: int, reference: Derivative | None = None) -> Iterator[Arena]:
     """Pin the random generators, evaluate the point, and find the problem that the reference is measured on."""
     with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
         problem = Problem.at(call, rewind)
+        if reference is not None:
+            twins = Twins.of(problem, reference, seed)
+            yield Arena(problem, twins.reference, seed, twins)
+            return
         yield Arena(problem, problem.in_float64() or problem, seed)
 
 
@@ -165,17 +189,21 @@ def _check_given(
     }
     problem = arena.problem
     whole = _is_whole(problem)
-    claims = [readers[name](problem, derivative, kwargs) for name, derivative in given.items()]
+    read = [partial(readers[name], **{name: g}, kwargs=kwargs) for name, g in given.items()]
     if value_and_gradient is not None:
         pair = value_and_gradient
-        claims.append(given_gradient(problem, lambda *a, **k: pair(*a, **k)[1], kwargs, "has_gradient="))
+        read.append(
+            partial(given_gradient, gradient=lambda *a, **k: pair(*a, **k)[1], kwargs=kwargs, name="has_gradient=")
+        )
+    claims = [reader(problem) for reader in read]
     rows = [claim for claim in claims if not whole and claim.claim.value.shape == (1, problem.n)]
-    rest = [claim for claim in claims if not any(claim is row for row in rows)]
+    rest = [(claim, r) for claim, r in zip(claims, read, strict=True) if not any(claim is row for row in rows)]
     found.comparisons += [_probe_given(arena, claim) for claim in rows]
     if rest:
         witness = Witness(arena.reference, seed=arena.seed)
-        found.comparisons += [_compare_given(arena, witness, claim) for claim in rest]
+        found.comparisons += [_compare_given(arena, witness, claim, reader) for claim, reader in rest]
         _note_ignored(arena, witness, found)
+        found.notes += holomorphy(problem, witness)
     found.unchecked += [line for claim in claims for line in claim.unchecked]
     modes = {"vjp": isinstance(problem.backend, SupportsVJP), "jvp": isinstance(problem.backend, SupportsJVP)}
     for mode in (mode for mode, there in modes.items() if there):
@@ -194,16 +222,21 @@ def _probe_given(arena: Arena, given: Given) -> Comparison:
     return replace(probe_rows(arena, rows), notes=given.notes)
 
 
-def _compare_given(arena: Arena, witness: Witness, given: Given) -> Comparison:
+def _compare_given(arena: Arena, witness: Witness, given: Given, reader: Callable[[Problem], Given]) -> Comparison:
     problem, claim = arena.problem, given.claim
     wanted = np.repeat(given.columns[:, None], problem.m, axis=1)
     if claim.quantity == "Jacobian diagonal":
-        claimed = np.diag(claim.value)
         wanted &= np.eye(problem.n, dtype=bool)
-    else:
-        claimed = np.ascontiguousarray(claim.value.T)
-    found = judge(witness, claimed, claim.precision, wanted, arena.shift(problem.y))
-    return compare(claim, claimed, found, _namer(problem), witness.source, given.notes)
+    claimed = _by_inputs(claim)
+    evidence = arena.twins and rounding_of(arena.twins, witness, claimed, lambda p: _by_inputs(reader(p).claim))
+    found = judge(witness, claimed, claim.precision, wanted, arena.shift(problem.y), evidence=evidence)
+    comparison = compare(claim, claimed, found, _namer(problem), witness.source, given.notes)
+    return with_ulps(comparison, claim, claimed, witness, found, arena.twins)
+
+
+def _by_inputs(claim: Claim) -> RealArray:
+    """Lay a claim out with inputs first, shape (n, m)."""
+    return np.diag(claim.value) if claim.value.ndim == 1 else np.ascontiguousarray(claim.value.T)
 
 
 def _check_backend(arena: Arena, found: _Findings) -> None:
@@ -235,6 +268,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             missing = judgement.without_derivative()
             undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
     _note_ignored(arena, witness, found)
+    found.notes += holomorphy(problem, witness)
     tried = [line.partition(":")[0] for line in found.unchecked]
     if any(f"{problem.backend.name}/{mode}" in tried for mode in ("vjp", "jvp")) or not _has_both(problem):
         return
@@ -292,16 +326,25 @@ def _compare_backend(
     arena: Arena, witness: Witness, claim: Claim, derive: Callable[[Problem], Claim]
 ) -> tuple[Comparison, Judgement]:
     problem = arena.problem
-    claimed = np.ascontiguousarray(claim.value.T)
+    claimed = _by_inputs(claim)
+    evidence = arena.twins and rounding_of(arena.twins, witness, claimed, lambda p: _by_inputs(derive(p)))
 
     def exact() -> RealArray:
-        return np.asarray(derive(arena.reference).value.T)
+        return _by_inputs(derive(arena.reference))
 
-    found = judge(witness, claimed, claim.precision, shift=arena.shift(claim.outputs), exact=exact)
+    found = judge(
+        witness,
+        claimed,
+        claim.precision,
+        shift=arena.shift(claim.outputs),
+        exact=exact if arena.same_rule else None,
+        evidence=evidence,
+    )
     notes: tuple[str, ...] = ()
     if claim.unconnected:
         notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
-    return compare(claim, claimed, found, _namer(problem), witness.source, notes), found
+    comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
+    return with_ulps(comparison, claim, claimed, witness, found, arena.twins), found
 
 
 def _namer(problem: Problem) -> Callable[[int, int], str]:
@@ -320,9 +363,7 @@ def _note_problem(arena: Arena, found: _Findings) -> None:
         found.notes.append("the function draws random numbers; the generators were pinned to the same seed throughout")
     for failure in (problem.failures or arena.reference.failures)[:1]:
         found.notes.append(f"{problem.call.title} {failure}")
-    if problem.precision < 53:
-        how = "evaluated in float64" if arena.reference is not problem else "in the function's own precision"
-        found.notes.append(f"the reference was {how}")
+    found.notes += note_reference(problem, arena.reference, arena.twins)
 
 
 def _point(problem: Problem) -> tuple[str, ...]:

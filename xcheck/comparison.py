@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xcheck.claim import Claim
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SENTENCES, SKIPPED, Judgement
 from xcheck.protocol import RealArray
+from xcheck.ulps import Ulps
 from xcheck.verdict import Verdict
 
 WORST = 10
@@ -77,6 +78,8 @@ class Comparison:
         relative_limit: the same relative to the entry, or to the largest of its output if that is larger.
         notes: remarks, such as inputs that the framework calls unconnected.
         method: how the entries were reached: all of them, or products with probes.
+        without_derivative: how many of the inconclusive entries are so because the function has no derivative there.
+        ulps: how far a claim of lower precision than float64 is from the reference, in units of its last place.
     """
 
     claim: Source
@@ -92,6 +95,8 @@ class Comparison:
     relative_limit: float
     notes: tuple[str, ...] = field(default=())
     method: str = "every entry"
+    without_derivative: int = 0
+    ulps: Ulps | None = None
 
 
 Namer = Callable[[int, int], str]
@@ -137,6 +142,7 @@ def compare(
         relative,
         notes,
         method,
+        int(np.count_nonzero(judgement.missing())),
     )
 
 

@@ -48,6 +48,7 @@ ONE_TRIANGLE = (
 )
 ONE_OF_MANY = "rounding in the products with probes is larger than what a single entry contributes to them"
 OWN_ROUNDING = "the same rule is right in float64; in its own precision, rounding moves it by as much as it is worth"
+SCATTERED = "at points a few ulps away the claim scatters by as much as it is off: rounding in its own arithmetic"
 SENTENCES = (
     "",
     POOR,
@@ -58,6 +59,7 @@ SENTENCES = (
     ONE_TRIANGLE,
     NO_DERIVATIVE,
     OWN_ROUNDING,
+    SCATTERED,
     ONE_OF_MANY,
     *VETOES[1:],
     *REASONS.values(),
@@ -76,6 +78,9 @@ GROSS = 2.0**12
 ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.NONFINITE, Status.UNRESOLVED)
 """What an output without a derivative looks like along an input."""
 
+
+MISSING = (INSIDE_KINK, NAN_AT_KINK, NAN_AT_EDGE, NAN_BESIDE, NO_DERIVATIVE, *(REASONS[s] for s in ROUGH))
+"""The sentences that say that the function has no derivative at the point."""
 
 SUBNORMAL = {53: 2.0**-1074, 24: 2.0**-149, 11: 2.0**-24, 8: 2.0**-133}
 """The smallest positive number, by significand bits of the dtype."""
@@ -123,6 +128,11 @@ class Judgement:
         poor = (self.reason == SENTENCES.index(POOR)) | (self.reason == 0)
         return np.asarray((self.verdict == INCONCLUSIVE) & ~poor)
 
+    def missing(self) -> Mask:
+        """Tell which entries are inconclusive because the function has no derivative there."""
+        missing = np.isin(self.reason, [SENTENCES.index(sentence) for sentence in MISSING])
+        return np.asarray((self.verdict == INCONCLUSIVE) & missing)
+
     def suspected(self) -> Mask:
         """Tell which entries disagree, or would if a second reading had not allowed them."""
         vetoed = (self.verdict == INCONCLUSIVE) & np.isin(self.reason, [SENTENCES.index(v) for v in VETOES[1:]])
@@ -138,6 +148,20 @@ class Judgement:
         row, output = np.nonzero(where)
         self.verdict[rows[row], output] = INCONCLUSIVE
         self.reason[rows[row], output] = SENTENCES.index(reason)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What rounding does to a claim of low precision, from evidence instead of from magnitudes.
+
+    Attributes:
+        allowed: the rounding that every entry is allowed, shape (d, m), user units.
+        scatter: measures how far rounding moves the claim, shape (d, m), user units; called only where something seems
+            wrong.
+    """
+
+    allowed: RealArray
+    scatter: Callable[[], RealArray]
 
 
 @dataclass
@@ -174,6 +198,7 @@ def judge(
     shift: RealArray | None = None,
     exact: Callable[[], RealArray] | None = None,
     allowance: RealArray | None = None,
+    evidence: Rounding | None = None,
 ) -> Judgement:
     """Judge a claim entry by entry.
 
@@ -186,11 +211,12 @@ def judge(
         exact: computes the same claim in the reference's precision, shape (d, m), user units; called only where a claim
             of lower precision seems wrong by little.
         allowance: the rounding that a claim of lower precision is allowed, shape (m,), user units; estimated if None.
+        evidence: what is known about the claim's rounding; stands for every estimate of it.
     """
     with np.errstate(all="ignore"):
         units = witness.units
         scaled = claimed / units
-        case, found = _screened(witness, scaled, precision, shift, allowance)
+        case, found = _screened(witness, scaled, precision, shift, allowance, evidence)
         open_ = case.result.verdict != AGREE
         if wanted is not None:
             open_ &= wanted
@@ -201,6 +227,8 @@ def judge(
             _forgive_one_triangle(case)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case):
             _forgive_own_rounding(case, exact() / units)
+        if evidence is not None and np.any(case.result.suspected()):
+            _forgive_scatter(case, evidence.scatter() / units)
         result = case.result
         result.value *= units
         result.bar *= units
@@ -215,21 +243,28 @@ def _in_user_units(sides: Sides, units: RealArray) -> Sides:
 
 
 def _screened(
-    witness: Witness, scaled: RealArray, precision: int, shift: RealArray | None, given: RealArray | None
+    witness: Witness,
+    scaled: RealArray,
+    precision: int,
+    shift: RealArray | None,
+    given: RealArray | None,
+    evidence: Rounding | None,
 ) -> tuple[_Case, Screening]:
     """Screen the claim, with the function's noise measured: assumed rounding alone would promise too fine a limit."""
-    allowance = np.zeros(witness.sampler.m)
-    if precision < witness.grid.precision:
+    allowance, unit = np.zeros(witness.sampler.m), 2.0**-precision
+    if evidence is not None:
+        allowance, unit = evidence.allowed / witness.units, 0.0
+    elif precision < witness.grid.precision:
         if given is None:
             allowance = _lower_precision_allowance(witness, scaled, precision, shift)
         else:
             allowance = given / np.min(witness.units, axis=0)
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
-    found = screen(witness, scaled, 2.0**-precision, allowance)
+    found = screen(witness, scaled, unit, allowance)
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
-    case = _Case(witness, scaled, 2.0**-precision, informative, result)
+    case = _Case(witness, scaled, unit, informative, result)
     open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
     result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
     return case, found
@@ -448,3 +483,14 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)
+
+
+def _forgive_scatter(case: _Case, scatter: RealArray) -> None:
+    """Call no claim wrong that scatters, from point to point, by as much as it is off."""
+    result = case.result
+    gap = np.abs(case.claimed - result.value)
+    held = result.suspected() & (gap <= result.bar + result.rounding + scatter)
+    result.rounding[held] += scatter[held]
+    sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
+    result.verdict[sharp], result.reason[sharp] = AGREE, 0
+    result.give_reason(held & ~sharp, np.arange(len(held)), SCATTERED)

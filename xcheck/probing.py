@@ -19,6 +19,7 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
+from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 
 PROBES = 3
@@ -29,11 +30,21 @@ FLATTEST = 2.0**-4
 
 @dataclass(frozen=True)
 class Arena:
-    """A function and the problem that its reference is measured on: itself, or its float64 shadow."""
+    """A function and the problem that its reference is measured on: itself, its float64 shadow, or its float64 twin.
+
+    Attributes:
+        twins: the function and its twin, where the user has given one.
+    """
 
     problem: Problem
     reference: Problem
     seed: int
+    twins: Twins | None = None
+
+    @property
+    def same_rule(self) -> bool:
+        """Whether the reference's automatic derivative is the claim's own rule, in the reference's precision."""
+        return self.twins is None
 
     def shift(self, outputs: RealArray | None) -> RealArray | None:
         """Return how far a claim's forward value is from the reference's."""
@@ -67,7 +78,7 @@ def probe_forward(arena: Arena) -> Comparison:
         better = Forward(reference)
         return np.array([better.push(v) for v in vectors])
 
-    found = judge(witness, claimed, problem.precision, exact=exact, allowance=allowance)
+    found = judge(witness, claimed, problem.precision, exact=exact if arena.same_rule else None, allowance=allowance)
     found.require_resolution(np.max(np.abs(claimed), axis=0) / np.sqrt(problem.n))
     result = _summary(arena, f"{problem.backend.name}/jvp", claimed, found, vectors, forward.unconnected)
     if result.verdict is not Verdict.DISAGREE:
@@ -145,7 +156,7 @@ def probe_rows(arena: Arena, rows: PulledRows) -> Comparison:
             witness,
             probes @ gradients[chosen].T,
             rows.precision,
-            exact=exact if rows.exact and len(probes) > 1 else None,
+            exact=exact if rows.exact and arena.same_rule and len(probes) > 1 else None,
             allowance=allowance[chosen],
         )
 
