@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +17,7 @@ from xcheck.consistency import Undecided, compare_modes
 from xcheck.derivatives import forward_jacobian, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.judgement import Judgement, judge
-from xcheck.kernel import compare_values, note_reference, rounding_of, with_ulps
+from xcheck.kernel import compare_values, judge_kernel, note_reference, with_ulps
 from xcheck.probing import Arena, PulledRows, probe_forward, probe_reverse, probe_rows
 from xcheck.problem import Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
@@ -189,12 +188,13 @@ def _check_given(
     }
     problem = arena.problem
     whole = _is_whole(problem)
-    read = [partial(readers[name], **{name: g}, kwargs=kwargs) for name, g in given.items()]
+    read: list[Callable[[Problem], Given]] = [
+        lambda p, name=name, g=g: readers[name](p, g, kwargs)  # type: ignore[misc]
+        for name, g in given.items()
+    ]
     if value_and_gradient is not None:
         pair = value_and_gradient
-        read.append(
-            partial(given_gradient, gradient=lambda *a, **k: pair(*a, **k)[1], kwargs=kwargs, name="has_gradient=")
-        )
+        read.append(lambda p: given_gradient(p, lambda *a, **k: pair(*a, **k)[1], kwargs, "has_gradient="))
     claims = [reader(problem) for reader in read]
     rows = [claim for claim in claims if not whole and claim.claim.value.shape == (1, problem.n)]
     rest = [(claim, r) for claim, r in zip(claims, read, strict=True) if not any(claim is row for row in rows)]
@@ -228,9 +228,15 @@ def _compare_given(arena: Arena, witness: Witness, given: Given, reader: Callabl
     if claim.quantity == "Jacobian diagonal":
         wanted &= np.eye(problem.n, dtype=bool)
     claimed = _by_inputs(claim)
-    evidence = arena.twins and rounding_of(arena.twins, witness, claimed, lambda p: _by_inputs(reader(p).claim))
-    found = judge(witness, claimed, claim.precision, wanted, arena.shift(problem.y), evidence=evidence)
-    comparison = compare(claim, claimed, found, _namer(problem), witness.source, given.notes)
+    notes = given.notes
+    if arena.twins:
+        found, remarks = judge_kernel(
+            arena.twins, witness, claimed, claim.precision, lambda p: _by_inputs(reader(p).claim), wanted
+        )
+        notes += remarks
+    else:
+        found = judge(witness, claimed, claim.precision, wanted, arena.shift(problem.y))
+    comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
     return with_ulps(comparison, claim, claimed, witness, found, arena.twins)
 
 
@@ -327,22 +333,17 @@ def _compare_backend(
 ) -> tuple[Comparison, Judgement]:
     problem = arena.problem
     claimed = _by_inputs(claim)
-    evidence = arena.twins and rounding_of(arena.twins, witness, claimed, lambda p: _by_inputs(derive(p)))
+    notes: tuple[str, ...] = ()
 
     def exact() -> RealArray:
         return _by_inputs(derive(arena.reference))
 
-    found = judge(
-        witness,
-        claimed,
-        claim.precision,
-        shift=arena.shift(claim.outputs),
-        exact=exact if arena.same_rule else None,
-        evidence=evidence,
-    )
-    notes: tuple[str, ...] = ()
+    if arena.twins:
+        found, notes = judge_kernel(arena.twins, witness, claimed, claim.precision, lambda p: _by_inputs(derive(p)))
+    else:
+        found = judge(witness, claimed, claim.precision, shift=arena.shift(claim.outputs), exact=exact)
     if claim.unconnected:
-        notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
+        notes += (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
     comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
     return with_ulps(comparison, claim, claimed, witness, found, arena.twins), found
 

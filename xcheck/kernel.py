@@ -15,13 +15,14 @@ import numpy as np
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, Entry, Source
 from xcheck.derivatives import first_claim
-from xcheck.judgement import SUBNORMAL, Judgement, Rounding
+from xcheck.judgement import AGREE, DISAGREE, SUBNORMAL, Judgement, Rounding, judge
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.extrapolate import two_levels
+from xcheck.reference.windows import Mask
 from xcheck.reference.witness import Witness
 from xcheck.twins import Twins
-from xcheck.ulps import measure_ulps, sharpest
+from xcheck.ulps import figure, measure_ulps, sharpest
 from xcheck.verdict import Verdict
 
 ROUNDINGS = 4.0
@@ -38,6 +39,21 @@ CONDITION = 8.0
 
 NAMED = 10
 """How many values that differ are named."""
+
+POOLED = 4
+"""At least this many entries have to show a common factor before it is called one."""
+
+COARSE = 11
+"""Significand bits up to which a common factor is looked for: finer dtypes show a real mistake in single entries."""
+
+SOLID = 12.0
+"""Entries that are allowed at most this many units of roundoff take part in the search for a common factor."""
+
+FACTOR = 4.0
+"""A common factor is a mistake if it is off by more units of roundoff: constants are rounded once or twice."""
+
+CLEAR = 3
+"""At so many points a common factor has to show beside all that the rounded values may have done."""
 
 Derive = Callable[[Problem], RealArray]
 """Computes the claim at another point, shape (n, m), inputs first."""
@@ -109,6 +125,81 @@ def _scatter_of_values(twins: Twins) -> RealArray:
     return SPREAD * _range([here.y - there.y for here, there in pairs])
 
 
+def judge_kernel(
+    twins: Twins, witness: Witness, claimed: RealArray, precision: int, derive: Derive, wanted: Mask | None = None
+) -> tuple[Judgement, tuple[str, ...]]:
+    """Judge a kernel's derivative by its twin's values, with its rounding known from evidence.
+
+    Args:
+        twins: the kernel and its twin.
+        witness: measures the twin.
+        claimed: the kernel's Jacobian, inputs first, shape (n, m).
+        precision: significand bits of its arithmetic.
+        derive: computes it at another point.
+        wanted: the entries to judge; all if None.
+
+    Returns:
+        The judgement, and remarks for the report.
+    """
+    evidence = rounding_of(twins, witness, claimed, derive)
+    found = judge(witness, claimed, precision, wanted, evidence=evidence)
+    if precision > COARSE or np.any(found.verdict == DISAGREE):
+        return found, ()
+    return found, _reject_common_factor(twins, witness, claimed, derive, evidence, found)
+
+
+def _reject_common_factor(
+    twins: Twins, witness: Witness, claimed: RealArray, derive: Derive, evidence: Rounding, found: Judgement
+) -> tuple[str, ...]:
+    """Call wrong what is off by one factor everywhere, though by no more than rounding could be in any single entry.
+
+    Rounding makes no common factor: its errors differ from entry to entry and from point to point, but for what the
+    rounded value of the function hands on, which is known. Entries near cancellation are not asked.
+    """
+    unit = twins.unit
+    value, bar = (x * witness.units for x in two_levels(witness))
+    solid = (found.verdict == AGREE) & (claimed != 0) & (bar <= 0.1 * unit * np.abs(value))
+    solid &= evidence.allowed - _of_value(twins.kernel, twins.reference, witness) <= SOLID * unit * np.abs(value)
+    if np.count_nonzero(solid) < POOLED:
+        return ()
+    factor = _typical(claimed / value - 1, solid)
+    if not abs(factor) > FACTOR * unit:
+        return ()
+    clear, samples = 0, 0
+    for here, there in [(twins.kernel, twins.reference), *twins.neighbours]:
+        claim, exact = (claimed, value) if here is twins.kernel else (derive(here), _exact(there))
+        if exact is None:
+            continue
+        off = np.sign(factor) * (claim / exact - 1)
+        slack = _of_value(here, there, witness) / np.abs(exact)
+        samples += 1
+        clear += _typical(off - slack, solid) > FACTOR * unit
+        if not _typical(off + slack, solid) > FACTOR * unit:
+            return ()
+    if clear < CLEAR:
+        return ()
+    wrong = solid & (np.abs(claimed / value - 1) > unit)
+    found.verdict[wrong], found.reason[wrong], found.retested[wrong] = DISAGREE, 0, True
+    count = np.count_nonzero(solid)
+    note = f"the claim is {1 + factor:.3g} times the reference in the median of {count} entries"
+    return (f"{note}, and so it is at {samples - 1} points a few ulps away: rounding has no common factor",)
+
+
+def _exact(twin: Problem) -> RealArray | None:
+    claim = first_claim(twin)
+    return None if claim is None else claim.value.T
+
+
+def _typical(shares: RealArray, solid: Mask) -> float:
+    """Return by what share of itself a typical entry is off."""
+    return float(np.median(_finite(shares[solid])))
+
+
+def _of_value(kernel: Problem, twin: Problem, witness: Witness) -> RealArray:
+    """Return what the error of the kernel's value may do to a derivative that is made of it, shape (n, m)."""
+    return 2 * _finite(_gap(kernel.y, twin.y)) / witness.directions.scale[:, None]
+
+
 def rounding_of(twins: Twins, witness: Witness, claimed: RealArray, derive: Derive) -> Rounding:
     """Collect what is known of the rounding in a kernel's derivative.
 
@@ -129,9 +220,9 @@ def rounding_of(twins: Twins, witness: Witness, claimed: RealArray, derive: Deri
     loss = 4 * twins.unit * np.abs(value) if own is None else np.abs(own.value.T - value) - bar
     loss = np.where(np.isfinite(bar), np.maximum(_finite(loss), 0.0), 0.0)
     in_row = np.max(loss * scale, axis=0, initial=0.0) / scale
-    of_value = _finite(_gap(twins.kernel.y, twins.reference.y)) / scale
+    of_value = _of_value(twins.kernel, twins.reference, witness)
     of_entry = ROUNDINGS * twins.unit * _finite(np.abs(claimed)) + 4 * SUBNORMAL[twins.kernel.precision]
-    return Rounding(of_entry + 2 * of_value + OWN * in_row, lambda: _scatter(twins, claimed, derive))
+    return Rounding(of_entry + of_value + OWN * in_row, lambda: _scatter(twins, claimed, derive))
 
 
 def _scatter(twins: Twins, claimed: RealArray, derive: Derive) -> RealArray:
@@ -169,7 +260,7 @@ def with_ulps(
     if twins is not None and theirs is None:
         note += f"; the reference's own rule gives nothing to compare with in {twins.dtype}"
     elif twins is not None and theirs is not None and theirs.resolved and ulps.resolved:
-        note += f"; of the reference's own rule in {twins.dtype}: {theirs.worst:.2g} and {theirs.median:.2g}"
+        note += f"; of the reference's own rule in {twins.dtype}: {figure(theirs.worst)} and {figure(theirs.median)}"
     return replace(comparison, ulps=ulps, notes=(*comparison.notes, note))
 
 
@@ -185,10 +276,9 @@ def note_reference(problem: Problem, reference: Problem, twins: Twins | None) ->
         return ()
     if reference is not problem:
         return ("the reference was evaluated in float64",)
-    return (
-        f"the reference was in the function's own precision, whose values resolve {RESOLVES[problem.precision]} of a "
-        "slope at best; an implementation for float64 as reference= would resolve more",
-    )
+    how = f"whose values resolve {RESOLVES[problem.precision]} of a slope at best"
+    more = "an implementation for float64 as reference= would resolve more"
+    return (f"the reference was in the function's own precision, {how}; {more}",)
 
 
 def _gap(a: RealArray, b: RealArray) -> RealArray:

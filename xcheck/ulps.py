@@ -40,9 +40,14 @@ class Ulps:
     def __str__(self) -> str:
         """Write the two numbers, or the bound."""
         if not self.resolved:
-            return f"at most {self.worst:.2g} ulp"
+            return f"at most {figure(self.worst)} ulp"
         some = "" if self.entries == self.total else f" of the {self.entries} entries that the reference resolves"
-        return f"{self.worst:.2g} ulp at worst, {self.median:.2g} in the median{some}"
+        return f"{figure(self.worst)} ulp at worst, {figure(self.median)} in the median{some}"
+
+
+def figure(ulps: float) -> str:
+    """Write a number of ulps: two digits, and nothing below a hundredth."""
+    return "0" if ulps < 0.005 else f"{ulps:.2g}" if ulps < 99.5 else f"{ulps:.0f}" if ulps < 1e6 else f"{ulps:.1g}"
 
 
 @dataclass(frozen=True)

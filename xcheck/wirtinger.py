@@ -1,7 +1,7 @@
 """Complex numbers in a report: whose convention is whose, and whether the function is holomorphic at the point.
 
-A complex number is a pair of reals everywhere in xcheck. A function `f = u + iv` of `z = x + iy` is holomorphic where the
-Cauchy-Riemann equations `u_x = v_y` and `u_y = -v_x` hold; then its four real derivatives are one complex number.
+A complex number is a pair of reals everywhere in xcheck. A function `f = u + iv` of `z = x + iy` is holomorphic where
+the Cauchy-Riemann equations `u_x = v_y` and `u_y = -v_x` hold; then its four real derivatives are one complex number.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ PAIRS = 3
 """Pairs of outputs and inputs that are spoken of."""
 
 WRITTEN = (
-    "a hand-written gradient is read as dL/dRe + i dL/dIm, and a hand-written Jacobian of a complex output by a complex "
-    "input as the complex derivative"
+    "a hand-written gradient is read as dL/dRe + i dL/dIm, and a hand-written Jacobian of a complex output by a "
+    "complex input as the complex derivative"
 )
 
 
@@ -67,8 +67,8 @@ def _holomorphic(out: Block, x: Block, value: RealArray, bar: RealArray) -> str:
         return f"{out.name} is not holomorphic in {x.name} at the point: {left}, but {right}"
     if np.all(off <= slack) and np.max(slack, initial=0.0) <= SHARP * size:
         return (
-            f"{out.name} is holomorphic in {x.name} at the point, as measured: the four real derivatives of every entry "
-            f"are one complex number, to {np.max(slack, initial=0.0):.1g}"
+            f"{out.name} is holomorphic in {x.name} at the point, as measured: the real derivatives of every entry are "
+            f"one complex number, to {np.max(slack, initial=0.0):.1g}"
         )
     return f"whether {out.name} is holomorphic in {x.name} at the point, the values do not tell"
 
