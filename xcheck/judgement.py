@@ -48,7 +48,10 @@ ONE_TRIANGLE = (
 )
 ONE_OF_MANY = "rounding in the products with probes is larger than what a single entry contributes to them"
 OWN_ROUNDING = "the same rule is right in float64; in its own precision, rounding moves it by as much as it is worth"
-SCATTERED = "at points a few ulps away the claim scatters by as much as it is off: rounding in its own arithmetic"
+SCATTERED = "at points nearby the claim's error scatters by as much as it is off: rounding in its own arithmetic"
+BELOW_INNER = (
+    "the slope is smaller than the rounding of values as large as the output's, inside a kernel of this precision"
+)
 SENTENCES = (
     "",
     POOR,
@@ -60,6 +63,7 @@ SENTENCES = (
     NO_DERIVATIVE,
     OWN_ROUNDING,
     SCATTERED,
+    BELOW_INNER,
     ONE_OF_MANY,
     *VETOES[1:],
     *REASONS.values(),

@@ -15,7 +15,7 @@ import numpy as np
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, Entry, Source
 from xcheck.derivatives import first_claim
-from xcheck.judgement import AGREE, DISAGREE, SUBNORMAL, Judgement, Rounding, judge
+from xcheck.judgement import AGREE, BELOW_INNER, DISAGREE, SUBNORMAL, Judgement, Rounding, judge
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.extrapolate import two_levels
@@ -52,8 +52,11 @@ SOLID = 12.0
 FACTOR = 4.0
 """A common factor is a mistake if it is off by more units of roundoff: constants are rounded once or twice."""
 
-CLEAR = 3
-"""At so many points a common factor has to show beside all that the rounded values may have done."""
+TINY = 4.0
+"""Slopes of at most this many units of roundoff of the output array, per scale of the input, may drown in rounding."""
+
+FEWEST = 4
+"""At so many points at least a common factor has to show."""
 
 Derive = Callable[[Problem], RealArray]
 """Computes the claim at another point, shape (n, m), inputs first."""
@@ -102,7 +105,9 @@ def _not_the_same(twins: Twins, i: int, allowed: float) -> str:
         f"{exact:.9g} by reference="
     )
     if not (np.isfinite(y) and np.isfinite(exact)):
-        return text
+        return f"{text}, unless {twins.dtype} overflows inside {title}"
+    if abs(y - exact) <= ROUNDINGS * twins.unit:
+        return f"{text}, unless {twins.dtype} rounds a value of size one inside {title}"
     return f"{text}; rounding in {twins.dtype} explains a difference of {allowed:.2g} at most"
 
 
@@ -143,9 +148,25 @@ def judge_kernel(
     """
     evidence = rounding_of(twins, witness, claimed, derive)
     found = judge(witness, claimed, precision, wanted, evidence=evidence)
+    _excuse_tiny(twins, witness, found)
     if precision > COARSE or np.any(found.verdict == DISAGREE):
         return found, ()
     return found, _reject_common_factor(twins, witness, claimed, derive, evidence, found)
+
+
+def _excuse_tiny(twins: Twins, witness: Witness, found: Judgement) -> None:
+    """Leave open what is smaller than the rounding of a larger value inside the kernel, as in `1 - tanh(x)**2`.
+
+    What is large is told by the values and slopes of the same output array, so that no scale of the function matters.
+    """
+    scale = witness.directions.scale[:, None]
+    with np.errstate(invalid="ignore"):
+        slopes = np.max(_finite(np.abs(found.value)) * scale, axis=0, initial=0.0)
+    size = np.maximum(slopes, np.abs(_finite(twins.reference.y)))
+    for block in twins.reference.outputs.blocks:
+        size[block.slice] = np.max(size[block.slice], initial=0.0)
+    tiny = (found.verdict == DISAGREE) & (np.abs(found.value) <= TINY * twins.unit * size / scale)
+    found.give_reason(tiny, np.arange(len(tiny)), BELOW_INNER)
 
 
 def _reject_common_factor(
@@ -153,36 +174,36 @@ def _reject_common_factor(
 ) -> tuple[str, ...]:
     """Call wrong what is off by one factor everywhere, though by no more than rounding could be in any single entry.
 
-    Rounding makes no common factor: its errors differ from entry to entry and from point to point, but for what the
-    rounded value of the function hands on, which is known. Entries near cancellation are not asked.
+    Rounding makes no common factor: its errors differ from entry to entry and from point to point. Where they do not,
+    a rounded value of the function that stays the same may be the reason, so what it may hand on, averaged over the
+    points as well, is subtracted. Entries near cancellation are not asked.
     """
     unit = twins.unit
     value, bar = (x * witness.units for x in two_levels(witness))
     solid = (found.verdict == AGREE) & (claimed != 0) & (bar <= 0.1 * unit * np.abs(value))
-    solid &= evidence.allowed - _of_value(twins.kernel, twins.reference, witness) <= SOLID * unit * np.abs(value)
+    solid &= evidence.allowed - _of_value(twins, witness) <= SOLID * unit * np.abs(value)
     if np.count_nonzero(solid) < POOLED:
         return ()
     factor = _typical(claimed / value - 1, solid)
     if not abs(factor) > FACTOR * unit:
         return ()
-    clear, samples = 0, 0
+    shares, shifts = [], []
     for here, there in [(twins.kernel, twins.reference), *twins.neighbours]:
         claim, exact = (claimed, value) if here is twins.kernel else (derive(here), _exact(there))
         if exact is None:
             continue
-        off = np.sign(factor) * (claim / exact - 1)
-        slack = _of_value(here, there, witness) / np.abs(exact)
-        samples += 1
-        clear += _typical(off - slack, solid) > FACTOR * unit
-        if not _typical(off + slack, solid) > FACTOR * unit:
+        shares.append(np.sign(factor) * (claim / exact - 1))
+        shifts.append(2 * _finite(here.y - there.y) / (witness.directions.scale[:, None] * np.abs(exact)))
+        if not _typical(shares[-1], solid) > FACTOR / 2 * unit:
             return ()
-    if clear < CLEAR:
+    clearly = np.mean(shares, axis=0) - np.abs(np.mean(shifts, axis=0))
+    if len(shares) < FEWEST or not _typical(clearly, solid) > FACTOR * unit:
         return ()
     wrong = solid & (np.abs(claimed / value - 1) > unit)
     found.verdict[wrong], found.reason[wrong], found.retested[wrong] = DISAGREE, 0, True
     count = np.count_nonzero(solid)
     note = f"the claim is {1 + factor:.3g} times the reference in the median of {count} entries"
-    return (f"{note}, and so it is at {samples - 1} points a few ulps away: rounding has no common factor",)
+    return (f"{note}, and so it is at {len(shares) - 1} points nearby: rounding has no common factor",)
 
 
 def _exact(twin: Problem) -> RealArray | None:
@@ -195,9 +216,9 @@ def _typical(shares: RealArray, solid: Mask) -> float:
     return float(np.median(_finite(shares[solid])))
 
 
-def _of_value(kernel: Problem, twin: Problem, witness: Witness) -> RealArray:
+def _of_value(twins: Twins, witness: Witness) -> RealArray:
     """Return what the error of the kernel's value may do to a derivative that is made of it, shape (n, m)."""
-    return 2 * _finite(_gap(kernel.y, twin.y)) / witness.directions.scale[:, None]
+    return 2 * _finite(_gap(twins.kernel.y, twins.reference.y)) / witness.directions.scale[:, None]
 
 
 def rounding_of(twins: Twins, witness: Witness, claimed: RealArray, derive: Derive) -> Rounding:
@@ -220,23 +241,28 @@ def rounding_of(twins: Twins, witness: Witness, claimed: RealArray, derive: Deri
     loss = 4 * twins.unit * np.abs(value) if own is None else np.abs(own.value.T - value) - bar
     loss = np.where(np.isfinite(bar), np.maximum(_finite(loss), 0.0), 0.0)
     in_row = np.max(loss * scale, axis=0, initial=0.0) / scale
-    of_value = _of_value(twins.kernel, twins.reference, witness)
+    of_value = _of_value(twins, witness)
     of_entry = ROUNDINGS * twins.unit * _finite(np.abs(claimed)) + 4 * SUBNORMAL[twins.kernel.precision]
     return Rounding(of_entry + of_value + OWN * in_row, lambda: _scatter(twins, claimed, derive))
 
 
 def _scatter(twins: Twins, claimed: RealArray, derive: Derive) -> RealArray:
-    """Measure how far rounding moves the kernel's derivative: the range of its error over the neighbours.
+    """Measure how far rounding moves the kernel's derivative: the range of its relative error over the neighbours.
 
-    A mistake is the same at all of them. Where the twin has no automatic derivative, the claim's own change has to do.
+    A mistake is the same at all of them, and rounding is not. Where the twin has no automatic derivative, the change
+    of the claim itself has to do.
     """
     claims = [claimed, *(derive(here) for here, _ in twins.neighbours)]
-    exact = [first_claim(problem) for problem in (twins.reference, *(there for _, there in twins.neighbours))]
-    known = [e.value.T for e in exact if e is not None]
-    errors = [c - e for c, e in zip(claims, known, strict=True)] if len(known) == len(claims) else claims
-    spread, size = SPREAD * _range(errors), _finite(np.abs(claimed))
+    found = [_exact(problem) for problem in (twins.reference, *(there for _, there in twins.neighbours))]
+    exact = [e for e in found if e is not None]
+    if len(exact) < len(claims):
+        return SPREAD * _range(claims)
+    errors = [c - e for c, e in zip(claims, exact, strict=True)]
+    shares = [d / np.abs(e) for d, e in zip(errors, exact, strict=True)]
+    spread = np.where(np.all(np.array(exact) != 0, axis=0), _range(shares) * np.abs(exact[0]), _range(errors))
+    size = _finite(np.abs(claimed))
     typical = float(np.median(spread[size > 0] / size[size > 0])) if np.any(size > 0) else 0.0
-    return np.maximum(spread, typical * size)
+    return SPREAD * np.maximum(spread, typical * size)
 
 
 def with_ulps(

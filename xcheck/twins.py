@@ -1,4 +1,4 @@
-"""A kernel beside an implementation of the same function in float64, at the point and at points a few ulps away."""
+"""A kernel beside an implementation of the same function in float64, at the point and at points nearby."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray, SupportsModules
 from xcheck.space import PRECISION
 
-NEIGHBOURS = 6
+NEIGHBOURS = 8
 """Points at which a kernel's rounding is measured."""
 
 STEPS = (1, 2, 3, 5)
-"""How many ulps of its own dtype every input of a neighbour is away."""
+"""How many ulps of its own dtype every input of the nearest neighbours is away."""
+
+FARTHEST = 2.0**-5
+"""How far the farthest neighbours are, next to the input: rounding inside a kernel may not change any nearer."""
 
 
 @dataclass
@@ -85,7 +88,7 @@ class Twins:
 
     @cached_property
     def neighbours(self) -> list[tuple[Problem, Problem]]:
-        """Kernel and implementation at points a few ulps of the kernel's dtype away; those where both can be had."""
+        """Kernel and implementation at points nearby, from a few ulps away to 3 %; those where both can be had."""
         kernel, found = self.kernel, []
         for x in self._displaced():
             arrays = kernel.inputs.unpack(x)
@@ -105,7 +108,9 @@ class Twins:
         bits = np.concatenate([np.full(b.size, PRECISION[b.dtype.name]) for b in self.kernel.inputs.blocks])
         ulp = np.where(x == 0, 0.0, np.spacing(np.abs(x)) * 2.0 ** (53 - bits))
         size = (NEIGHBOURS, len(x))
-        return np.asarray(x + rng.choice(STEPS, size=size) * rng.choice([-1.0, 1.0], size=size) * ulp)
+        steps = rng.choice(STEPS, size=size) * rng.choice([-1.0, 1.0], size=size) * ulp
+        most = np.maximum(1.0, FARTHEST * np.abs(x) / np.maximum(5 * ulp, np.finfo(np.float64).tiny))
+        return np.asarray(x + steps * most ** np.linspace(0.0, 1.0, NEIGHBOURS)[:, None])
 
 
 def _bound(kernel: Problem, implementation: object) -> Callable[..., Any]:
