@@ -10,18 +10,31 @@ from typing import Any
 
 import numpy as np
 
+from xcheck.budget import Budget, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Undecided, compare_modes
-from xcheck.derivatives import forward_jacobian, reverse_jacobian
+from xcheck.derivatives import forward_jacobian, quantity_of, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
+from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import Judgement, judge
 from xcheck.kernel import compare_values, judge_kernel, note_reference, with_ulps
-from xcheck.probing import Arena, PulledRows, probe_forward, probe_reverse, probe_rows
+from xcheck.probing import (
+    Arena,
+    Products,
+    PulledRows,
+    compare_products,
+    forward_products,
+    input_probes,
+    probe_diagonal,
+    pulled_rows,
+    reverse_products,
+)
 from xcheck.problem import Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
 from xcheck.randomness import pinned
+from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Report
 from xcheck.smooth import at_smooth_point
@@ -29,15 +42,15 @@ from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 from xcheck.wirtinger import convention, holomorphy
 
-FULL_ENTRIES = 4_000_000
-"""Jacobians of at most this many entries are compared entry by entry."""
-
-FULL_NUMBERS = 400_000_000
-"""And only while the displaced points and their values hold at most this many numbers."""
-
 FORWARD_COLUMNS = 8
 """Up to this many inputs the whole forward-mode Jacobian is compared with the reference; beyond, three products with
 the reverse-mode Jacobian stand for it, and the whole follows only if they differ."""
+
+DIAGONAL_FROM = 8
+"""Diagonals of more inputs than this are first compared by products with probes."""
+
+SETTLED = 64
+"""Inputs whose open entries are looked at in long double; it has no fast matrix products."""
 
 Derivative = Callable[..., Any]
 
@@ -54,7 +67,9 @@ def check(
     has_gradient: bool = False,
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
+    witness: Callable[..., Any] | None = None,
     reference: Derivative | None = None,
+    budget: float | int | None = None,
     smooth_points: bool = False,
     raises: bool = True,
     seed: int = 0,
@@ -79,9 +94,14 @@ def check(
         has_gradient: `f` returns `(value, gradient)`, SciPy's `jac=True` convention.
         kwargs: keyword arguments for `f`, and for those given derivatives that accept them.
         wrt: which inputs vary: positions or names; all that can if None.
+        witness: the same function in higher precision, called with the same arguments as mpmath numbers (arrays of
+            them as NumPy object arrays, 50 digits) or, if it does not accept those, as `np.longdouble`. The reference
+            is then measured on it, which settles what float64 values cannot: tails, cancellation.
         reference: an implementation of the same function for float64, called as `f` is with the same inputs in 64
             bits, for kernels that exist only in lower precision. The finite differences are made of it, its values are
             compared with the kernel's first, and the report compares the kernel's derivative with its own, in ulps.
+        budget: what the check may cost: seconds as a float, function evaluations as an int; about a second if None. If
+            all entries of the Jacobian cost more, products with random probes are compared, and the report says so.
         smooth_points: where the point has no derivative, check at a point nearby that has one, and say so.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator; the same seed gives the same report.
@@ -93,16 +113,21 @@ def check(
         DerivativeError: a derivative is wrong, and `raises`.
         InconclusiveError: a derivative could not be decided, and `raises`.
         TypeError: something cannot be checked at all, such as integer inputs or a function that returns None.
-        ValueError: an argument does not fit the function, such as a gradient of the wrong shape.
+        ValueError: an argument does not fit the function, such as a gradient of the wrong shape or a witness that
+            computes something else.
     """
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
     derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
-    fixed = dict(kwargs or {})
+    if witness is not None and reference is not None:
+        raise ValueError("give witness= or reference=, not both: the finite differences are made of one function.")
+    fixed, planned = dict(kwargs or {}), read_budget(budget)
     call = read_call(_value_only(f) if has_gradient else f, inputs, fixed, backend, wrt)
 
     def examine(call: Call) -> tuple[Report, Problem]:
-        return _examine(call, derivatives, f if has_gradient else None, fixed, reference, seed)
+        start = perf_counter()
+        with prepared(call, seed, witness, planned, reference) as arena:
+            return _examine(arena, derivatives, f if has_gradient else None, fixed, start), arena.problem
 
     report = at_smooth_point(call, examine, seed) if smooth_points else examine(call)[0]
     if raises and report.verdict is Verdict.DISAGREE:
@@ -120,56 +145,57 @@ class _Findings:
 
 
 def _examine(
-    call: Call,
+    arena: Arena,
     derivatives: dict[str, Derivative],
     value_and_gradient: Derivative | None,
     kwargs: dict[str, Any],
-    reference: Derivative | None,
-    seed: int,
-) -> tuple[Report, Problem]:
-    start = perf_counter()
-    written = bool(derivatives) or value_and_gradient is not None
-    with prepared(call, seed, reference) as arena:
-        found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
-        other = compare_values(arena.twins) if arena.twins else None
-        if arena.problem.n == 0 or arena.problem.m == 0:
-            found.notes.append("there is nothing to compare: the input or the output is empty")
-        elif other is not None:
-            found.comparisons.append(other)
-            found.unchecked.append("all derivatives: reference= has to be the same function first")
-        elif written:
-            _check_given(arena, derivatives, value_and_gradient, kwargs, found)
-        else:
-            _check_backend(arena, found)
-        _note_problem(arena, found)
-        found.notes += convention(arena.problem, written)
-        evaluations = arena.problem.evaluations + (
-            arena.reference.evaluations if arena.reference is not arena.problem else 0
-        )
+    start: float,
+) -> Report:
+    call, written = arena.problem.call, bool(derivatives) or value_and_gradient is not None
+    found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
+    other = compare_values(arena.twins) if arena.twins else None
+    if arena.problem.n == 0 or arena.problem.m == 0:
+        found.notes.append("there is nothing to compare: the input or the output is empty")
+    elif other is not None:
+        found.comparisons.append(other)
+        found.unchecked.append("all derivatives: reference= has to be the same function first")
+    elif written:
+        _check_given(arena, derivatives, value_and_gradient, kwargs, found)
+    else:
+        _check_backend(arena, found)
+    _note_problem(arena, found)
+    found.notes += convention(arena.problem, written)
     dtypes = " ".join(dict.fromkeys(block.dtype.name for block in arena.problem.inputs.blocks))
-    report = Report(
+    return Report(
         call.title,
         f"{call.backend.name} {dtypes}",
         tuple(found.comparisons),
         _point(arena.problem),
         tuple(found.unchecked),
         tuple(found.notes),
-        evaluations,
+        sum(p.evaluations for p in {id(p): p for p in arena.problems}.values()),
         perf_counter() - start,
     )
-    return report, arena.problem
 
 
 @contextmanager
-def prepared(call: Call, seed: int, reference: Derivative | None = None) -> Iterator[Arena]:
+def prepared(
+    call: Call,
+    seed: int,
+    witness: Callable[..., Any] | None = None,
+    budget: Budget = None,
+    reference: Derivative | None = None,
+) -> Iterator[Arena]:
     """Pin the random generators, evaluate the point, and find the problem that the reference is measured on."""
     with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
         problem = Problem.at(call, rewind)
         if reference is not None:
             twins = Twins.of(problem, reference, seed)
-            yield Arena(problem, twins.reference, seed, twins)
+            yield Arena(problem, twins.reference, seed, problem, plan(problem, twins.reference, budget), twins)
             return
-        yield Arena(problem, problem.in_float64() or problem, seed)
+        wide = problem.in_float64() or problem
+        measured = wide if witness is None else read_witness(problem, witness)
+        yield Arena(problem, measured, seed, wide, plan(problem, measured, budget))
 
 
 def _check_given(
@@ -187,21 +213,24 @@ def _check_given(
         "jvp": given_jvp,
     }
     problem = arena.problem
-    whole = _is_whole(problem)
-    read: list[Callable[[Problem], Given]] = [
-        lambda p, name=name, g=g: readers[name](p, g, kwargs)  # type: ignore[misc]
+    whole = arena.plan.whole
+    read: dict[str, Callable[[Problem], Given]] = {
+        f"{name}=": lambda p, name=name, g=g: readers[name](p, g, kwargs)  # type: ignore[misc]
         for name, g in given.items()
-    ]
+    }
     if value_and_gradient is not None:
         pair = value_and_gradient
-        read.append(lambda p: given_gradient(p, lambda *a, **k: pair(*a, **k)[1], kwargs, "has_gradient="))
-    claims = [reader(problem) for reader in read]
+        read["has_gradient="] = lambda p: given_gradient(p, lambda *a, **k: pair(*a, **k)[1], kwargs, "has_gradient=")
+    claims = [reader(problem) for reader in read.values()]
     rows = [claim for claim in claims if not whole and claim.claim.value.shape == (1, problem.n)]
-    rest = [(claim, r) for claim, r in zip(claims, read, strict=True) if not any(claim is row for row in rows)]
+    rest = [claim for claim in claims if not any(claim is row for row in rows)]
     found.comparisons += [_probe_given(arena, claim) for claim in rows]
+    diagonals = [claim for claim in rest if _is_long_diagonal(problem, claim)]
+    rest = [claim for claim in rest if not any(claim is long for long in diagonals)]
+    found.comparisons += [_probe_diagonal(arena, claim) for claim in diagonals]
     if rest:
         witness = Witness(arena.reference, seed=arena.seed)
-        found.comparisons += [_compare_given(arena, witness, claim, reader) for claim, reader in rest]
+        found.comparisons += [_compare_given(arena, witness, claim, read[claim.claim.source]) for claim in rest]
         _note_ignored(arena, witness, found)
         found.notes += holomorphy(problem, witness)
     found.unchecked += [line for claim in claims for line in claim.unchecked]
@@ -210,32 +239,40 @@ def _check_given(
         found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
 
 
-def _is_whole(problem: Problem) -> bool:
-    """Tell whether the problem is small enough to compare every entry."""
-    return problem.n * problem.m <= FULL_ENTRIES and 4 * problem.n * (problem.n + problem.m) <= FULL_NUMBERS
-
-
 def _probe_given(arena: Arena, given: Given) -> Comparison:
     """Compare a gradient of very many inputs by its products with probes."""
     claim, gradient = given.claim, np.where(given.columns, given.claim.value[0], 0.0)
     rows = PulledRows(claim.source, lambda w: w[0] * gradient, arena.problem.y, claim.precision)
-    return replace(probe_rows(arena, rows), notes=given.notes)
+    vectors = input_probes(arena.problem, arena.seed, arena.plan.probes, 1.0)
+    (found,) = compare_products(arena, vectors, [reverse_products(arena, rows, vectors)])
+    return replace(found, notes=(*given.notes, *found.notes))
+
+
+def _is_long_diagonal(problem: Problem, given: Given) -> bool:
+    return given.claim.quantity == "Jacobian diagonal" and problem.n > DIAGONAL_FROM
+
+
+def _probe_diagonal(arena: Arena, given: Given) -> Comparison:
+    """Compare a long diagonal by products first."""
+    found = probe_diagonal(arena, given.claim, given.columns)
+    return replace(found, notes=(*given.notes, *found.notes))
 
 
 def _compare_given(arena: Arena, witness: Witness, given: Given, reader: Callable[[Problem], Given]) -> Comparison:
-    problem, claim = arena.problem, given.claim
+    problem, claim, notes = arena.problem, given.claim, given.notes
     wanted = np.repeat(given.columns[:, None], problem.m, axis=1)
     if claim.quantity == "Jacobian diagonal":
         wanted &= np.eye(problem.n, dtype=bool)
     claimed = _by_inputs(claim)
-    notes = given.notes
     if arena.twins:
         found, remarks = judge_kernel(
             arena.twins, witness, claimed, claim.precision, lambda p: _by_inputs(reader(p).claim), wanted
         )
         notes += remarks
     else:
-        found = judge(witness, claimed, claim.precision, wanted, arena.shift(problem.y))
+        found = judge(witness, claimed, min(claim.precision, arena.precision), wanted, arena.shift(problem.y))
+        settled = _settle_in_long_double(arena, claimed, claim.precision, found)
+        notes += (f"{settled} of them settled in long double",) if settled else ()
     comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
     return with_ulps(comparison, claim, claimed, witness, found, arena.twins)
 
@@ -243,6 +280,18 @@ def _compare_given(arena: Arena, witness: Witness, given: Given, reader: Callabl
 def _by_inputs(claim: Claim) -> RealArray:
     """Lay a claim out with inputs first, shape (n, m)."""
     return np.diag(claim.value) if claim.value.ndim == 1 else np.ascontiguousarray(claim.value.T)
+
+
+def _settle_in_long_double(arena: Arena, claimed: RealArray, precision: int, found: Judgement) -> int:
+    """Look once more at what is open or wrong, with the eleven bits more that NumPy has for functions of its own."""
+    open_ = found.undecided() | found.suspected()
+    shadow = long_double(arena.problem) if np.any(open_) and not arena.reference.relative else None
+    if shadow is None:
+        return 0
+    rows = np.flatnonzero(np.any(open_, axis=1))[:SETTLED]
+    witness = Witness(shadow, Coordinates(shadow, rows), arena.seed, entries=claimed.size)
+    arena.problem.evaluations += shadow.evaluations
+    return found.overrule(rows, judge(witness, claimed[rows], precision, open_[rows]))
 
 
 def _check_backend(arena: Arena, found: _Findings) -> None:
@@ -253,7 +302,7 @@ def _check_backend(arena: Arena, found: _Findings) -> None:
             "diagonal=, vjp=, jvp= or has_gradient=True), a backend= that the function is written for, or call "
             "xcheck.finite_difference to measure the derivative."
         )
-    if _is_whole(problem):
+    if arena.plan.whole:
         _check_whole(arena, found)
     else:
         _check_by_probes(arena, found)
@@ -264,7 +313,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     witness = Witness(arena.reference, seed=arena.seed)
     tall = problem.m > 64 * max(problem.n, 64)
     reverse = None if tall else _claim(arena, reverse_jacobian, "vjp", found)
-    wide = problem.n > FORWARD_COLUMNS and reverse is not None and arena.same_rule
+    wide = problem.n > FORWARD_COLUMNS and reverse is not None and arena.twins is None
     forward = None if wide else _claim(arena, forward_jacobian, "jvp", found)
     undecided = Undecided(np.zeros(problem.m, bool), np.zeros(problem.n, bool))
     for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
@@ -278,7 +327,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     tried = [line.partition(":")[0] for line in found.unchecked]
     if any(f"{problem.backend.name}/{mode}" in tried for mode in ("vjp", "jvp")) or not _has_both(problem):
         return
-    if forward is not None and not arena.same_rule:
+    if forward is not None and arena.twins is not None:
         return  # each of them was compared with the twin, and their rounding is known only there
     modes = _modes(arena, reverse, forward, found, undecided)
     if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
@@ -288,16 +337,29 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
 
 
 def _check_by_probes(arena: Arena, found: _Findings) -> None:
-    for mode, probe in (("vjp", probe_reverse), ("jvp", probe_forward)):
-        source = f"{arena.problem.backend.name}/{mode}"
-        if mode == "jvp" and any(line.startswith(source) for line in found.unchecked):
-            continue
+    """Compare reverse mode with the reference, and forward mode with reverse mode, or with the reference as well."""
+    problem = arena.problem
+    vectors = input_probes(problem, arena.seed, arena.plan.probes, 1.0)
+    claims: list[Products] = []
+    for mode in ("vjp", "jvp"):
+        if mode == "jvp" and claims and problem.m == 1:
+            continue  # with one output, inner products with reverse mode tell as much
         try:
-            found.comparisons.append(probe(arena))
+            if mode == "vjp":
+                claims.append(reverse_products(arena, pulled_rows(arena), vectors))
+            else:
+                claims.append(forward_products(arena, vectors))
         except NotImplementedError as error:
-            found.unchecked.append(f"{source}: no rule ({_first_line(error)})")
-    if len(found.comparisons) == 2:
-        _modes(arena, None, None, found)
+            found.unchecked.append(f"{problem.backend.name}/{mode}: no rule ({_first_line(error)})")
+    found.comparisons += compare_products(arena, vectors, claims)
+    reverse = next((claim for claim in claims if claim.weights is not None), None)
+    if reverse is not None and (len(claims) == 2 or (problem.m == 1 and _has_both(problem))):
+        gradient = None
+        if problem.m == 1 and reverse.gradients is not None:
+            gradient = Claim(quantity_of(problem), reverse.gradients, reverse.source, problem.precision)
+        modes = _modes(arena, gradient, None, found)
+        if modes is not None and modes.verdict is Verdict.DISAGREE and len(claims) == 1:
+            found.comparisons += compare_products(arena, vectors, [forward_products(arena, vectors)])
 
 
 def _modes(
@@ -309,8 +371,8 @@ def _modes(
     except NotImplementedError as error:
         found.unchecked.append(f"{problem.backend.name}/jvp: no rule ({_first_line(error)})")
         return None
-    if comparison.verdict is Verdict.DISAGREE and problem is not arena.reference and arena.same_rule:
-        exact = compare_modes(arena.reference, None, None, arena.seed)
+    if comparison.verdict is Verdict.DISAGREE and problem is not arena.wide:
+        exact = compare_modes(arena.wide, None, None, arena.seed)
         if exact.verdict is Verdict.AGREE:  # what was left is rounding in the modes' own arithmetic
             comparison = replace(
                 exact, notes=("compared in float64: in their own precision, rounding parts the modes",)
@@ -345,12 +407,13 @@ def _compare_backend(
     notes: tuple[str, ...] = ()
 
     def exact() -> RealArray:
-        return _by_inputs(derive(arena.reference))
+        return _by_inputs(derive(arena.wide))
 
+    precision = min(claim.precision, arena.precision)
     if arena.twins:
-        found, notes = judge_kernel(arena.twins, witness, claimed, claim.precision, lambda p: _by_inputs(derive(p)))
+        found, notes = judge_kernel(arena.twins, witness, claimed, precision, lambda p: _by_inputs(derive(p)))
     else:
-        found = judge(witness, claimed, claim.precision, shift=arena.shift(claim.outputs), exact=exact)
+        found = judge(witness, claimed, precision, shift=arena.shift(claim.outputs), exact=exact)
     if claim.unconnected:
         notes += (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
     comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
@@ -367,13 +430,16 @@ def _has_both(problem: Problem) -> bool:
 
 def _note_problem(arena: Arena, found: _Findings) -> None:
     problem = arena.problem
+    if arena.plan.reason and any(c.method == "probes" for c in found.comparisons):
+        found.notes.append(f"random probes stand for the entries: {arena.plan.reason}")
     if problem.mutated:
         found.notes.append(f"{problem.call.title} changes its input in place: {', '.join(problem.mutated)}")
     if problem.random or arena.reference.random:
         found.notes.append("the function draws random numbers; the generators were pinned to the same seed throughout")
     for failure in (problem.failures or arena.reference.failures)[:1]:
         found.notes.append(f"{problem.call.title} {failure}")
-    found.notes += note_reference(problem, arena.reference, arena.twins)
+    if not arena.reference.relative:
+        found.notes += note_reference(problem, arena.reference, arena.twins)
 
 
 def _point(problem: Problem) -> tuple[str, ...]:

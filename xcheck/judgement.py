@@ -17,6 +17,7 @@ from xcheck.protocol import RealArray
 from xcheck.reference.confirm import NO_DERIVATIVE, VETOES, adds_up, confirm
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Rows, mirrored
+from xcheck.reference.polish import polish
 from xcheck.reference.screen import Screening, screen
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.windows import Mask
@@ -31,10 +32,16 @@ RETESTED = 16
 CLOSELY = 2**15
 """At most this many plainly wrong entries are looked at closely; they stand for the others."""
 
+POLISHED = 256
+"""Directions that may be given 24 evaluations more each where their bars are too wide."""
+
 ADDED = 32
 """At most this many outputs are tested for slopes that do not add up; they stand for the others."""
 
-POOR = "the error bar is too wide, next to the size of the entry and of its output's other slopes, to tell"
+POOR = (
+    "the function's values cannot settle it: the error bar is too wide next to the entry and its output's other slopes "
+    "(a witness= in higher precision could)"
+)
 INSIDE_KINK = "a kink at the point; the claim lies between the slopes to its two sides, a valid generalised derivative"
 NAN_AT_KINK = "a kink at the point: no derivative exists there, and the claim is not finite"
 NAN_AT_EDGE = "the edge of the function's domain: no derivative exists there, and the claim is not finite"
@@ -142,10 +149,30 @@ class Judgement:
         vetoed = (self.verdict == INCONCLUSIVE) & np.isin(self.reason, [SENTENCES.index(v) for v in VETOES[1:]])
         return np.asarray((self.verdict == DISAGREE) | (vetoed & np.isfinite(self.bar)))
 
-    def require_resolution(self, share: RealArray) -> None:
-        """Leave open what a product cannot resolve: a single entry's share of it, shape (d, m)."""
-        blunt = (self.verdict == AGREE) & (share > 0) & (self.resolution > SINGLE_SHARE * share)
-        self.give_reason(blunt, np.arange(len(blunt)), ONE_OF_MANY)
+    def undecided(self) -> Mask:
+        """Tell which entries a function with more digits might still decide."""
+        blunt = [POOR, REASONS[Status.SATURATED], REASONS[Status.UNRESOLVED], *VETOES[1:]]
+        codes = [SENTENCES.index(sentence) for sentence in blunt]
+        return np.asarray((self.verdict == INCONCLUSIVE) & np.isin(self.reason, codes))
+
+    def take_over(self, other: Judgement, wanted: Mask) -> None:
+        """Take the wanted entries (d, m) of another judgement, one for every d, into this one's single row."""
+        row, output = np.nonzero(wanted)
+        for name in ("verdict", "reason", "value", "bar", "rounding", "retested"):
+            getattr(self, name)[0, output] = getattr(other, name)[row, output]
+        self.slopes |= {
+            (0, i): other.slopes[j, i]
+            for j, i in zip(row.tolist(), output.tolist(), strict=True)
+            if (j, i) in other.slopes
+        }
+
+    def overrule(self, rows: Rows, better: Judgement) -> int:
+        """Take over what a sharper reference decided for the directions `rows`; returns how many entries."""
+        row, output = np.nonzero((better.verdict == AGREE) | (better.verdict == DISAGREE))
+        where = (rows[row], output)
+        for name in ("verdict", "reason", "value", "bar", "rounding", "retested"):
+            getattr(self, name)[where] = getattr(better, name)[row, output]
+        return len(row)
 
     def give_reason(self, where: Mask, rows: Rows, reason: str) -> None:
         """Call the entries `where` of `rows` inconclusive."""
@@ -184,6 +211,7 @@ class _Case:
         The bar is held to the stricter size; the claim's own rounding, which nothing can narrow, to the output's.
         """
         scale = self.witness.directions.scale[rows]
+        resolved = self.resolved(rows, bar, rounding)
         least = np.minimum(self.witness.row_scale, self.witness.slope_scale * np.min(scale, initial=np.inf))
         sharp = 2 * bar + rounding <= self.informative * least
         row, output = np.nonzero(~sharp)  # few, as a rule: the sizes of entries matter for these alone
@@ -191,7 +219,11 @@ class _Case:
         size = np.fmax(c, self.witness.row_scale[output])
         strict = np.fmin(size, np.fmax(c, self.witness.slope_scale[output] * scale[row]))
         sharp[row, output] = (2 * bar <= self.informative * strict) & (2 * bar + rounding <= self.informative * size)
-        return np.asarray(sharp)
+        return np.asarray(sharp & resolved)
+
+    def resolved(self, rows: Rows | slice, bar: RealArray, rounding: RealArray) -> Mask | bool:
+        """Tell where a bar is narrow enough for what a single entry contributes to a product."""
+        return True if self.witness.ceiling is None else 2 * bar + rounding <= self.witness.ceiling[rows]
 
 
 def judge(
@@ -202,6 +234,7 @@ def judge(
     shift: RealArray | None = None,
     exact: Callable[[], RealArray] | None = None,
     allowance: RealArray | None = None,
+    share: RealArray | None = None,
     evidence: Rounding | None = None,
 ) -> Judgement:
     """Judge a claim entry by entry.
@@ -215,10 +248,14 @@ def judge(
         exact: computes the same claim in the reference's precision, shape (d, m), user units; called only where a claim
             of lower precision seems wrong by little.
         allowance: the rounding that a claim of lower precision is allowed, shape (m,), user units; estimated if None.
+        share: what a typical entry contributes to every product, shape (d, m), user units, if the claims are products:
+            an error of `SINGLE_SHARE` of it has to be seen.
         evidence: what is known about the claim's rounding; stands for every estimate of it.
     """
     with np.errstate(all="ignore"):
         units = witness.units
+        if share is not None:
+            witness.ceiling = np.where(share > 0, SINGLE_SHARE * share / units, np.inf)
         scaled = claimed / units
         case, found = _screened(witness, scaled, precision, shift, allowance, evidence)
         open_ = case.result.verdict != AGREE
@@ -263,15 +300,24 @@ def _screened(
             allowance = _lower_precision_allowance(witness, scaled, precision, shift)
         else:
             allowance = given / np.min(witness.units, axis=0)
-    informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     found = screen(witness, scaled, unit, allowance)
+    case, open_ = _opened(witness, scaled, precision, unit, found)
+    if np.any(open_) and witness.measure_noise():
+        found = screen(witness, scaled, unit, allowance)
+        case, open_ = _opened(witness, scaled, precision, unit, found)
+    result = case.result
+    result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
+    return case, found
+
+
+def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, found: Screening) -> tuple[_Case, Mask]:
+    """Start a judgement with what the screen found; returns it and the entries that the screen leaves open."""
+    informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
     case = _Case(witness, scaled, unit, informative, result)
-    open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
-    result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
-    return case, found
+    return case, ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
 
 
 def _lower_precision_allowance(
@@ -289,10 +335,9 @@ def _lower_precision_allowance(
     slope = np.abs(samples.above[0] - samples.below[0]) / (samples.plus[0] + samples.minus[0])[:, None]
     largest = np.fmin(_row_max(slope), _row_max(np.abs(scaled)))
     unit = 2.0**-precision
-    value = np.abs(witness.sampler.center) / witness.sampler.size
-    value = np.where(np.isfinite(value), value, 0.0)
-    smallest = SUBNORMAL[precision] / np.min(witness.units, axis=0, initial=np.inf)
-    allowance = unit * (32 * largest + 2 * value) + 4 * smallest
+    value = witness.sampler.magnitude
+    smallest = SUBNORMAL.get(precision, SUBNORMAL[53]) / np.min(witness.units, axis=0, initial=np.inf)
+    allowance = unit * 32 * largest + 2 * unit * value * (witness.problem.forgiven > 0) + 4 * smallest
     if shift is not None:
         off = np.abs(shift) / witness.sampler.size - 2 * unit * value
         allowance = allowance + 8 * np.where(np.isfinite(off), np.maximum(off, 0.0), 0.0)
@@ -339,10 +384,13 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.grid.unit * case.witness.value_scale()
+    own = (
+        8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * case.witness.value_scale()
+    )
     rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
+    _sharpen(case, rows, open_, estimate, rounding)
     size, center = case.witness.sampler.size, case.witness.sampler.center
     row, output = np.nonzero(open_)
     where = (rows[row], output)
@@ -357,6 +405,8 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
     result.give_reason(measured & inside & ~sharp, rows, POOR)
+    blunt = ~np.broadcast_to(case.resolved(rows, estimate.bar, rounding), sharp.shape)
+    result.give_reason(measured & inside & blunt, rows, ONE_OF_MANY)
     for status, reason in REASONS.items():
         result.give_reason(open_ & (estimate.status == status), rows, reason)
     within = estimate.holds_between_slopes(c, rounding)
@@ -373,6 +423,15 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     suspects &= np.isfinite(c) | ~beside
     if np.any(suspects):
         _confirm(case, rows, estimate, rounding, suspects)
+
+
+def _sharpen(case: _Case, rows: Rows, open_: Mask, estimate: Estimate, rounding: RealArray) -> None:
+    """Narrow bars that hold the claim and are too wide to mean something, with a finer ladder of large steps."""
+    c = case.claimed[rows]
+    held = open_ & (estimate.status <= Status.NOISY) & (np.abs(c - estimate.value) <= estimate.bar + rounding)
+    blurred = held & ~case.sharp(rows, estimate.bar, rounding, c)
+    if np.any(blurred) and np.count_nonzero(np.any(blurred, axis=1)) <= POLISHED:
+        polish(case.witness, rows, blurred, estimate)
 
 
 def _note_slopes(result: Judgement, rows: Rows, estimate: Estimate, open_: Mask) -> None:
@@ -467,7 +526,7 @@ def _could_be_rounding(case: _Case) -> bool:
     """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do."""
     wrong = case.result.suspected()
     sampler = case.witness.sampler
-    size = np.maximum(case.witness.row_scale, np.abs(sampler.center) / sampler.size)
+    size = np.maximum(case.witness.row_scale, sampler.magnitude)
     gap = np.abs(case.claimed - case.result.value)
     return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= GROSS * case.unit * size))
 

@@ -6,6 +6,7 @@ coarser ones against noise, finer ones against truncation.
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 
 import numpy as np
@@ -15,13 +16,16 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, estimate, explain
 from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
-from xcheck.reference.noise import noise_line, rounding_floor
+from xcheck.reference.noise import noise_line, rounding_floor, short_line
 from xcheck.reference.sampler import Sampler, Samples
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Rules
 
 ALPHA = 1e-6
 """Chance of one bar in a whole check being too small because of noise."""
+
+FEW = 4
+"""Up to this many directions the noise is first measured on half of the points."""
 
 ROUNDS = 6
 PAIRS = 2**20
@@ -32,13 +36,13 @@ class Witness:
     """Finite differences of one problem along a set of directions; arrays are (directions, outputs).
 
     Attributes:
+        source: what the reference is called.
         sampler: the values.
         row_scale: the largest trusted derivative of every output, shape (m,), normalised.
         slope_scale: the same per unit of the inputs instead of per scale of each, shape (m,).
+        ceiling: bars wider than this are not resolved, shape (d, m), normalised; None for no such limit.
         z: the quantile that bars cover, which grows with the logarithm of the number of entries.
     """
-
-    source = "finite differences"
 
     def __init__(
         self,
@@ -47,24 +51,48 @@ class Witness:
         seed: int = 0,
         project: RealArray | None = None,
         entries: int | None = None,
+        noise: RealArray | None = None,
     ) -> None:
-        """Evaluate the first two levels in every direction."""
+        """Evaluate the first two levels in every direction.
+
+        Args:
+            problem: the function.
+            directions: where to go; along the coordinates if None.
+            seed: chooses the steps.
+            project: replace the outputs by `outputs @ project`, shape (m, r).
+            entries: how many entries the whole check compares.
+            noise: the outputs' noise in user units, where it is known.
+        """
         directions = Coordinates(problem) if directions is None else directions
         self.problem = problem
+        self.source = problem.how
         self.project = project
         self.entries = entries or max(1, directions.count * (problem.m if project is None else project.shape[1]))
         self.directions = directions
-        self.grid = Grid(problem.precision, seed)
+        self.grid = Grid(problem.precision, seed, problem.value_bits)
         self.sampler = Sampler(problem, directions, self.grid, project)
         self.row_scale = np.zeros(self.sampler.m)
         self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
-        self.z = float(np.sqrt(2 * np.log(2 * self.entries / ALPHA)))
-        self._noise: RealArray | None = None
+        self.z = _quantile(self.entries)
+        self._noise = None if noise is None else noise / self.sampler.size
+        self._begun = False
+        self.ceiling: RealArray | None = None
 
     def fresh(self, rows: Rows) -> Witness:
         """Return a witness on some of the directions whose every point is another."""
         return Witness(self.problem, self.directions.subset(rows), self.grid.seed + 1, self.project, self.entries)
+
+    def projected(self, project: RealArray, entries: int) -> Witness:
+        """Return a witness on the outputs times `project`, shape (m, r), which knows every value of this one."""
+        other = copy.copy(self)
+        other.project, other.entries = project, entries
+        other.sampler = self.sampler.projected(project)
+        size = other.sampler.m
+        other.row_scale, other.slope_scale, other._partner = np.zeros(size), np.zeros(size), np.arange(size)
+        other.z = _quantile(entries)
+        other._noise, other._begun, other.ceiling = None, False, None
+        return other
 
     @property
     def units(self) -> RealArray:
@@ -77,10 +105,22 @@ class Witness:
         return float(2 * self.grid.unit**0.4)
 
     def noise(self) -> RealArray:
-        """Every output's noise as measured on the noise line and from run to run, shape (m,)."""
+        """Every output's noise as measured near the point and from run to run, shape (m,), normalised.
+
+        Few directions begin with half of the points, so that a right claim costs little; `measure_noise` adds the rest.
+        """
+        if self._noise is None and self.directions.count > FEW:
+            self.measure_noise()
         if self._noise is None:
-            self._noise = np.maximum(noise_line(self.sampler), self.sampler.spread)
+            self._noise, self._begun = np.maximum(short_line(self.sampler), self.sampler.spread), True
         return self._noise
+
+    def measure_noise(self) -> bool:
+        """Measure the noise on all points; returns whether that is news."""
+        if self._noise is not None and not self._begun:
+            return False
+        self._noise, self._begun = np.maximum(noise_line(self.sampler), self.sampler.spread), False
+        return True
 
     def raise_scale(self, sizes: RealArray, slopes: RealArray) -> None:
         """Let trusted derivatives raise `row_scale` to `sizes` and `slope_scale` to `slopes`, shape (m,) each."""
@@ -90,8 +130,10 @@ class Witness:
 
     def value_scale(self) -> RealArray:
         """Return the outputs' sizes, complex ones as a whole, shape (m,), normalised."""
-        value = np.abs(np.where(np.isfinite(self.sampler.center), self.sampler.center, 0.0))
-        return np.asarray(np.maximum(value, value[self._partner]) / self.sampler.size)
+        value = self.sampler.magnitude
+        return np.asarray(
+            np.maximum(value, value[self._partner] * self.sampler.size[self._partner] / self.sampler.size)
+        )
 
     def size_beside(self, rows: Rows | slice) -> RealArray:
         """Return the size that entries near zero are resolved relative to, shape (r, m), normalised.
@@ -114,6 +156,7 @@ class Witness:
         Returns:
             Normalised estimates, shape (r, m); unknown where not wanted.
         """
+        self.measure_noise()
         result = Estimate.unknown(wanted.shape)
         finite = np.isfinite(self.sampler.center)
         result.status[:, ~finite] = Status.NONFINITE
@@ -126,7 +169,7 @@ class Witness:
             per_unit = trusted / self.directions.scale[rows, None]
             self.raise_scale(np.max(trusted, axis=0, initial=0.0), np.max(per_unit, axis=0, initial=0.0))
             size = np.fmax(np.abs(result.value), self.size_beside(rows))
-            open_ &= ~self._resolved(result, size)
+            open_ &= ~self._resolved(rows, result, size)
             grown = {i: self._grow(int(rows[i]), open_[i], result.at(i), size[i], tried) for i, tried in plan.items()}
             plan = {
                 i: more for i, more in grown.items() if self._levels(rows[i], more) != self._levels(rows[i], plan[i])
@@ -149,10 +192,14 @@ class Witness:
         """Return the levels that have been evaluated along a direction."""
         return self.sampler.levels_known(row)
 
+    def reachable(self, levels: tuple[int, ...], row: int) -> tuple[int, ...]:
+        """Return those of the levels whose steps stay in the neighbourhood of the inputs along a direction."""
+        return allowed_levels(self.grid, self.directions, np.intp(row), levels)
+
     def ladder(self, levels: tuple[int, ...], rows: Rows, keep: Mask) -> tuple[Ladder, RealArray]:
         """Build the quotients of the kept pairs `(rows, outputs)` and the rounding part of their noise."""
         samples = self.sampler.take(levels, rows)
-        return _quotients(samples, self.noise(), self.grid, keep, 1.0 / self.sampler.size, self.value_scale())
+        return _quotients(samples, self.noise(), self.grid, keep, self.sampler, self.value_scale())
 
     def rules(self, floor: RealArray) -> Rules:
         """Return the rules for windows."""
@@ -172,8 +219,9 @@ class Witness:
             row, output = np.nonzero(keep)
             result.put((part[row], output), found)
 
-    def _resolved(self, result: Estimate, size: RealArray) -> Mask:
-        sharp = (result.status <= Status.FLAT) & (result.bar <= self.target * size)
+    def _resolved(self, rows: Rows, result: Estimate, size: RealArray) -> Mask:
+        wanted = self.target * size if self.ceiling is None else np.minimum(self.target * size, self.ceiling[rows] / 4)
+        sharp = (result.status <= Status.FLAT) & (result.bar <= wanted)
         return np.asarray(sharp | (result.status == Status.FLAT) | (result.status == Status.EDGE))
 
     def _grow(
@@ -185,7 +233,12 @@ class Witness:
         noisy = (row.status == Status.SATURATED) | (known & (row.noise > 0.3 * row.bar))
         if np.any(open_ & (noisy | ~known)):
             flat = bool(np.any(open_ & (row.status == Status.SATURATED)))
-            excess = np.max(row.bar / (self.target * size), initial=1.0, where=open_ & noisy & known & (size > 0))
+            wanted = (
+                self.target * size
+                if self.ceiling is None
+                else np.minimum(self.target * size, self.ceiling[direction] / 4)
+            )
+            excess = np.max(row.bar / wanted, initial=1.0, where=open_ & noisy & known & (wanted > 0))
             leap = self._leap(direction, max(tried), np.inf if flat else float(excess))
             more |= {max(tried) + leap, max(tried) + max(1, leap - 1)}
         if np.any(open_ & ~noisy):
@@ -216,8 +269,12 @@ class Witness:
         result.status[random] = Status.NONDETERMINISTIC
 
 
+def _quantile(entries: int) -> float:
+    return float(np.sqrt(2 * np.log(2 * entries / ALPHA)))
+
+
 def _quotients(
-    samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: RealArray, scale: RealArray
+    samples: Samples, noise: RealArray, grid: Grid, keep: Mask, sampler: Sampler, scale: RealArray
 ) -> tuple[Ladder, RealArray]:
     row, output = np.nonzero(keep)
     center = samples.center[output]
@@ -229,11 +286,12 @@ def _quotients(
         even = up - down - central * (plus - minus)
         floor = rounding_floor(grid, scale[output], above, below, samples.offset[row] * np.abs(central))
         floor = np.where(np.isfinite(floor), floor, 0.0)
-        growth = np.fmax(np.abs(above), np.abs(below)) / np.maximum(np.abs(center), np.finfo(np.float64).tiny)
+        size = sampler.magnitude[output]
+        growth = np.fmax(np.abs(above), np.abs(below)) / np.maximum(size, np.finfo(np.float64).tiny)
         growth = np.clip(np.where(np.isfinite(growth), growth, 1.0), 1.0, 16.0)
         sigma = np.maximum(floor, noise[output] * growth)
         right, left = up / plus, down / minus
-    inner = np.maximum(np.abs(center), one[output])
+    inner = np.maximum(size, 1.0 / sampler.size[output]) * (grid.value_unit / grid.unit)
     ladder = Ladder(
         np.array(samples.levels), plus, minus, up, down, central, even, right, left, sigma, inner, samples.reach[row]
     )
