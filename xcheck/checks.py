@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xcheck.budget import Budget, plan, read_budget
+from xcheck.budget import MANY, Budget, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
@@ -37,6 +37,7 @@ from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Report
+from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, summarise
 from xcheck.smooth import at_smooth_point
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
@@ -67,6 +68,7 @@ def check(
     has_gradient: bool = False,
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
+    order: int = 1,
     witness: Callable[..., Any] | None = None,
     reference: Derivative | None = None,
     budget: float | int | None = None,
@@ -94,6 +96,9 @@ def check(
         has_gradient: `f` returns `(value, gradient)`, SciPy's `jac=True` convention.
         kwargs: keyword arguments for `f`, and for those given derivatives that accept them.
         wrt: which inputs vary: positions or names; all that can if None.
+        order: 2 checks the derivative of the gradient through the rule as well, against differences of the gradient:
+            double backward, and forward mode over reverse mode. It costs about four gradients more for every input and
+            output.
         witness: the same function in higher precision, called with the same arguments as mpmath numbers (arrays of
             them as NumPy object arrays, 50 digits) or, if it does not accept those, as `np.longdouble`. The reference
             is then measured on it, which settles what float64 values cannot: tails, cancellation.
@@ -119,6 +124,9 @@ def check(
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
     derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
+    _require_order(order, [*derivatives, *(["has_gradient"] if has_gradient else [])])
+    if order == 2 and reference is not None:
+        raise ValueError("order=2 takes no reference=: it differentiates the function's own rule. Accepted: order=1.")
     if witness is not None and reference is not None:
         raise ValueError("give witness= or reference=, not both: the finite differences are made of one function.")
     fixed, planned = dict(kwargs or {}), read_budget(budget)
@@ -127,7 +135,7 @@ def check(
     def examine(call: Call) -> tuple[Report, Problem]:
         start = perf_counter()
         with prepared(call, seed, witness, planned, reference) as arena:
-            return _examine(arena, derivatives, f if has_gradient else None, fixed, start), arena.problem
+            return _examine(arena, derivatives, f if has_gradient else None, fixed, order, start), arena.problem
 
     report = at_smooth_point(call, examine, seed) if smooth_points else examine(call)[0]
     if raises and report.verdict is Verdict.DISAGREE:
@@ -149,6 +157,7 @@ def _examine(
     derivatives: dict[str, Derivative],
     value_and_gradient: Derivative | None,
     kwargs: dict[str, Any],
+    order: int,
     start: float,
 ) -> Report:
     call, written = arena.problem.call, bool(derivatives) or value_and_gradient is not None
@@ -163,6 +172,8 @@ def _examine(
         _check_given(arena, derivatives, value_and_gradient, kwargs, found)
     else:
         _check_backend(arena, found)
+        if order == 2:
+            _check_second_order(arena, found)
     _note_problem(arena, found)
     found.notes += convention(arena.problem, written)
     dtypes = " ".join(dict.fromkeys(block.dtype.name for block in arena.problem.inputs.blocks))
@@ -191,11 +202,11 @@ def prepared(
         problem = Problem.at(call, rewind)
         if reference is not None:
             twins = Twins.of(problem, reference, seed)
-            yield Arena(problem, twins.reference, seed, problem, plan(problem, twins.reference, budget), twins)
+            yield Arena(problem, twins.reference, seed, problem, plan(problem, twins.reference, budget), budget, twins)
             return
         wide = problem.in_float64() or problem
         measured = wide if witness is None else read_witness(problem, witness)
-        yield Arena(problem, measured, seed, wide, plan(problem, measured, budget))
+        yield Arena(problem, measured, seed, wide, plan(problem, measured, budget), budget)
 
 
 def _check_given(
@@ -351,28 +362,41 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
                 claims.append(forward_products(arena, vectors))
         except NotImplementedError as error:
             found.unchecked.append(f"{problem.backend.name}/{mode}: no rule ({_first_line(error)})")
-    found.comparisons += compare_products(arena, vectors, claims)
+        except Exception as error:
+            if problem.order == 1:
+                raise
+            found.unchecked.append(
+                f"{problem.backend.name}/{mode}: raised {type(error).__name__} ({_first_line(error)})"
+            )
+    if claims:
+        found.comparisons += compare_products(arena, vectors, claims)
     reverse = next((claim for claim in claims if claim.weights is not None), None)
     if reverse is not None and (len(claims) == 2 or (problem.m == 1 and _has_both(problem))):
         gradient = None
         if problem.m == 1 and reverse.gradients is not None:
             gradient = Claim(quantity_of(problem), reverse.gradients, reverse.source, problem.precision)
-        modes = _modes(arena, gradient, None, found)
+        few = vectors[:1] if problem.n >= MANY else vectors
+        modes = _modes(arena, gradient, None, found, vectors=few)
         if modes is not None and modes.verdict is Verdict.DISAGREE and len(claims) == 1:
             found.comparisons += compare_products(arena, vectors, [forward_products(arena, vectors)])
 
 
 def _modes(
-    arena: Arena, reverse: Claim | None, forward: Claim | None, found: _Findings, undecided: Undecided | None = None
+    arena: Arena,
+    reverse: Claim | None,
+    forward: Claim | None,
+    found: _Findings,
+    undecided: Undecided | None = None,
+    vectors: RealArray | None = None,
 ) -> Comparison | None:
     problem = arena.problem
     try:
-        comparison = compare_modes(problem, reverse, forward, arena.seed, undecided)
+        comparison = compare_modes(problem, reverse, forward, arena.seed, undecided, vectors)
     except NotImplementedError as error:
         found.unchecked.append(f"{problem.backend.name}/jvp: no rule ({_first_line(error)})")
         return None
     if comparison.verdict is Verdict.DISAGREE and problem is not arena.wide:
-        exact = compare_modes(arena.wide, None, None, arena.seed)
+        exact = compare_modes(arena.wide, None, None, arena.seed, undecided, vectors)
         if exact.verdict is Verdict.AGREE:  # what was left is rounding in the modes' own arithmetic
             comparison = replace(
                 exact, notes=("compared in float64: in their own precision, rounding parts the modes",)
@@ -389,7 +413,7 @@ def _claim(arena: Arena, derive: Callable[[Problem], Claim], mode: str, found: _
     except NotImplementedError as error:
         found.unchecked.append(f"{source}: no rule ({_first_line(error)})")
     except Exception as error:
-        if mode == "vjp":
+        if mode == "vjp" and problem.order == 1:
             error.add_note(
                 f"xcheck: raised by {source} of {problem.call.title}. If an input is not meant to be differentiated, "
                 f"name the others in wrt=; those that vary are {', '.join(b.name for b in problem.inputs.blocks)}."
@@ -421,7 +445,27 @@ def _compare_backend(
 
 
 def _namer(problem: Problem) -> Callable[[int, int], str]:
-    return lambda j, i: f"d {problem.outputs.entry(i)} / d {problem.inputs.entry(j)}"
+    return lambda j, i: problem.entry(i, j)
+
+
+def _check_second_order(arena: Arena, found: _Findings) -> None:
+    backend = arena.problem.backend.name
+    try:
+        gradient = gradient_arena(arena)
+    except NotImplementedError as error:
+        found.comparisons.append(nothing_compared(backend, f"there is no reverse rule ({_first_line(error)})"))
+        return
+    first_is_wrong = any(c.verdict is Verdict.DISAGREE for c in found.comparisons)
+    found.comparisons.append(compare_linearity(gradient))
+    second = _Findings()
+    _check_backend(gradient, second)
+    comparisons, unchecked = summarise(gradient, second.comparisons, second.unchecked, first_is_wrong)
+    found.comparisons += comparisons
+    found.unchecked += unchecked
+    found.notes += second.notes
+    arena.problem.evaluations += gradient.problem.evaluations
+    if gradient.reference is not gradient.problem:
+        arena.problem.evaluations += gradient.reference.evaluations
 
 
 def _has_both(problem: Problem) -> bool:
@@ -472,6 +516,16 @@ def _require_derivative(name: str, derivative: object) -> Derivative:
         f"{name}= must be a function that returns the derivative at the inputs; given: {kind}. For an array that is "
         f"already computed, pass {name}=lambda *inputs: array."
     )
+
+
+def _require_order(order: object, given: Sequence[str]) -> None:
+    if isinstance(order, bool) or order not in (1, 2):
+        raise ValueError(f"order must be 1 or 2; given: {order!r}.")
+    if order == 2 and given:
+        raise ValueError(
+            f"order=2 differentiates the backend's own rule once more; with {given[0]}= given there is nothing to "
+            "differentiate. Accepted: order=1 with a hand-written derivative, order=2 without one."
+        )
 
 
 def _value_only(f: Any) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.budget import Plan
+from xcheck.budget import Budget, Plan
 from xcheck.claim import Claim
 from xcheck.comparison import WORST, Comparison, compare
 from xcheck.derivatives import Forward, Reverse, quantity_of
@@ -22,6 +22,7 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
+from xcheck.space import floor_power
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 
@@ -55,6 +56,7 @@ class Arena:
     seed: int
     wide: Problem
     plan: Plan = field(default_factory=lambda: Plan(whole=True))
+    budget: Budget = None
     twins: Twins | None = None
 
     @property
@@ -75,9 +77,10 @@ class Arena:
 def input_probes(problem: Problem, seed: int, count: int, length: float) -> RealArray:
     """Draw probes on the inputs' own scales times `length`, none far below the typical one, shape (count, n)."""
     rng = np.random.default_rng((seed, 3))
-    scale = Coordinates(problem).scale
-    scale = np.maximum(scale, FLATTEST * float(np.median(scale))) * length
-    return np.asarray(signed_probes(rng, count, problem.n) * scale)
+    scale = np.maximum(problem.scale, FLATTEST * floor_power(np.array([problem.typical]))) * length
+    probes = signed_probes(rng, count, problem.n)
+    probes *= scale
+    return probes
 
 
 def _length(problem: Problem, size: RealArray, share: RealArray) -> float:
@@ -269,8 +272,7 @@ def compare_products(arena: Arena, vectors: RealArray, claims: Sequence[Products
     """
     reference = arena.reference
     length = max(_length(reference, claim.size, np.max(claim.share, axis=0)) for claim in claims)
-    vectors = vectors * length
-    directions = Probes(reference, vectors, 0.25 / length)
+    directions = Probes(reference, vectors, 0.25 / length, length)
     raw = None
     if any(claim.weights is None for claim in claims):
         raw = Witness(reference, directions, arena.seed)
@@ -298,13 +300,13 @@ def _compare(arena: Arena, vectors: RealArray, length: float, claim: Products, w
         allowance=claim.allowance * length,
         share=claim.share * length,
     )
-    result = _summary(arena, claim, claimed, found, vectors)
+    result = _summary(arena, claim, claimed, found, length * min(float(np.min(np.abs(v))) for v in vectors))
     if result.verdict is not Verdict.DISAGREE:
         return result
     row, k = _worst_of(found, claimed)
     suspect = Suspect(
         arena.reference,
-        vectors[row],
+        vectors[row] * length,
         _unit(arena.problem.m, k)[:, None] if claim.weights is None else claim.weights[k][:, None],
         lambda _v, _span: float("nan"),
         2.0**-precision,
@@ -354,7 +356,7 @@ def probe_diagonal(arena: Arena, claim: Claim, columns: NDArray[np.bool_]) -> Co
         result.take_over(found, wanted)
     at_once = int(np.count_nonzero(columns)) - len(open_)
     notes = (f"{at_once} entries were measured at once, with {len(vectors)} probes",) if at_once else ()
-    return compare(claim, diagonal[None], result, lambda _, i: _entry_name(problem, i, i), witness.source, notes)
+    return compare(claim, diagonal[None], result, lambda _, i: problem.entry(i, i), witness.source, notes)
 
 
 def _read_diagonal(products: Judgement, vectors: RealArray, diagonal: RealArray) -> Judgement:
@@ -369,7 +371,7 @@ def _read_diagonal(products: Judgement, vectors: RealArray, diagonal: RealArray)
         (products.value[at] / vectors[at])[None],
         (products.bar[at] / size)[None],
         (products.rounding[at] / size)[None],
-        np.zeros((1, len(diagonal)), bool),
+        *np.zeros((2, 1, len(diagonal)), bool),
     )
 
 
@@ -409,7 +411,8 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     return result
 
 
-def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, vectors: RealArray) -> Comparison:
+def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, shortest: float) -> Comparison:
+    """Summarise products; an error in a single entry is worth at least `shortest` of it in each of them."""
     problem = arena.problem
 
     def name(row: int, output: int) -> str:
@@ -419,7 +422,6 @@ def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement
     notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",) if claim.unconnected else ()
     whose = Claim(quantity_of(problem), claimed, claim.source)
     result = compare(whose, claimed, found, name, arena.reference.how, notes, "probes")
-    shortest = float(np.min(np.abs(vectors), initial=np.inf))
     return replace(result, detection_limit=result.detection_limit / shortest)
 
 
@@ -439,17 +441,13 @@ def _with_entries(arena: Arena, result: Comparison, found: Located) -> Compariso
     wanted = ~np.isnan(found.columns) | (problem.m == 1)
     judged = judge(witness, found.columns, arena.precision, wanted)
     claim = Claim(quantity_of(problem), found.columns, result.claim.source)
-    entries = compare(claim, found.columns, judged, lambda k, i: _entry_name(problem, inputs[k], i), witness.source)
+    entries = compare(claim, found.columns, judged, lambda k, i: problem.entry(i, inputs[k]), witness.source)
     if entries.verdict is not Verdict.DISAGREE:
         return result
     names = ", ".join(problem.inputs.entry(j) for j in inputs[:NAMED])
     others = " and others" if found.more or len(inputs) > NAMED else ""
     note = f"group testing leads to {names}{others}"
     return replace(result, worst=(*entries.worst, *result.worst)[:WORST], notes=(*result.notes, note))
-
-
-def _entry_name(problem: Problem, j: int, i: int) -> str:
-    return f"d {problem.outputs.entry(i)} / d {problem.inputs.entry(j)}"
 
 
 def _unit(size: int, place: int) -> RealArray:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from xcheck.judgement import AGREE, SUBNORMAL, Judgement
 from xcheck.protocol import RealArray
 from xcheck.reference.extrapolate import two_levels
-from xcheck.reference.grid import floor_power
 from xcheck.reference.witness import Witness
+from xcheck.space import floor_power
 
 TELLS = 0.25
 """A reference whose error bar is at most this share of an ulp tells how many ulps a claim is off."""
