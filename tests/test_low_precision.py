@@ -367,3 +367,11 @@ def test_figures_of_ulps() -> None:
     np.testing.assert_array_equal(
         ulp_of(np.array([1.0, 1.99, -2.0, 0.0, 1e-8]), 11), [2.0**-10, 2.0**-10, 2.0**-9, 2.0**-24, 2.0**-24]
     )
+
+
+def test_a_reference_excludes_a_witness_and_a_second_order() -> None:
+    x = np.ones(2)
+    with pytest.raises(ValueError, match="witness= or reference=, not both"):
+        xcheck.check(np.sin, x, diagonal=np.cos, reference=np.sin, witness=np.sin)
+    with pytest.raises(ValueError, match="order=2 takes no reference="):
+        xcheck.check(np.sin, x, reference=np.sin, order=2)
