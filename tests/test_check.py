@@ -247,6 +247,20 @@ def test_wrong_only_in_a_region_is_found_there_and_only_there(torch) -> None:
     assert report.comparisons[0].worst[0].name == "d out[1] / d x[1]"
 
 
+@pytest.mark.parametrize("claim", [np.inf, -np.inf, np.nan])
+def test_a_claim_that_is_not_finite_never_agrees(claim: float) -> None:
+    x = np.array([1.0, 2.0])
+    for budget in (None, 1):
+        report = xcheck.check(
+            lambda x: np.sum(np.sin(x)),
+            x,
+            gradient=lambda x: np.array([claim, np.cos(2.0)]),
+            budget=budget,
+            raises=False,
+        )
+        assert report.verdict is Verdict.DISAGREE, str(report)
+
+
 def test_degenerate_eigenvectors_are_inconclusive(torch) -> None:
     eye = torch.eye(3, dtype=torch.float64)
     report = xcheck.check(lambda s: torch.linalg.eigh(s).eigenvectors.abs(), eye, raises=False)

@@ -121,6 +121,11 @@ class Call:
         changed = [key for key, value in given.items() if not _same_objects(before[key], flatten(value)[0])]
         return result, tuple(self._argument(key) for key in changed)
 
+    def at(self, arrays: Sequence[NDArray[Any]]) -> Call:
+        """Return the call at another point: `arrays`, of the same shapes and dtypes, for the leaves that vary."""
+        fresh = iter(arrays)
+        return replace(self, leaves=tuple(replace(x, array=next(fresh)) if x.varies else x for x in self.leaves))
+
     def in_float64(self) -> Call:
         """Return the call with its constant floating-point arrays in 64 bits, to go with 64-bit inputs."""
         return replace(self, leaves=tuple(_widened(leaf, self.backend) for leaf in self.leaves))

@@ -19,6 +19,7 @@ from xcheck.derivatives import forward_jacobian, quantity_of, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import Judgement, judge
+from xcheck.kernel import compare_values, judge_kernel, note_reference, with_ulps
 from xcheck.probing import (
     Arena,
     Products,
@@ -37,7 +38,10 @@ from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Report
 from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, summarise
+from xcheck.smooth import at_smooth_point
+from xcheck.twins import Twins
 from xcheck.verdict import Verdict
+from xcheck.wirtinger import convention, holomorphy
 
 FORWARD_COLUMNS = 8
 """Up to this many inputs the whole forward-mode Jacobian is compared with the reference; beyond, three products with
@@ -66,7 +70,9 @@ def check(
     wrt: Wrt = None,
     order: int = 1,
     witness: Callable[..., Any] | None = None,
+    reference: Derivative | None = None,
     budget: float | int | None = None,
+    smooth_points: bool = False,
     raises: bool = True,
     seed: int = 0,
 ) -> Report:
@@ -96,8 +102,12 @@ def check(
         witness: the same function in higher precision, called with the same arguments as mpmath numbers (arrays of
             them as NumPy object arrays, 50 digits) or, if it does not accept those, as `np.longdouble`. The reference
             is then measured on it, which settles what float64 values cannot: tails, cancellation.
+        reference: an implementation of the same function for float64, called as `f` is with the same inputs in 64
+            bits, for kernels that exist only in lower precision. The finite differences are made of it, its values are
+            compared with the kernel's first, and the report compares the kernel's derivative with its own, in ulps.
         budget: what the check may cost: seconds as a float, function evaluations as an int; about a second if None. If
             all entries of the Jacobian cost more, products with random probes are compared, and the report says so.
+        smooth_points: where the point has no derivative, check at a point nearby that has one, and say so.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator; the same seed gives the same report.
 
@@ -113,7 +123,21 @@ def check(
     """
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
-    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, witness, budget, seed, order)
+    derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
+    _require_order(order, [*derivatives, *(["has_gradient"] if has_gradient else [])])
+    if order == 2 and reference is not None:
+        raise ValueError("order=2 takes no reference=: it differentiates the function's own rule. Accepted: order=1.")
+    if witness is not None and reference is not None:
+        raise ValueError("give witness= or reference=, not both: the finite differences are made of one function.")
+    fixed, planned = dict(kwargs or {}), read_budget(budget)
+    call = read_call(_value_only(f) if has_gradient else f, inputs, fixed, backend, wrt)
+
+    def examine(call: Call) -> tuple[Report, Problem]:
+        start = perf_counter()
+        with prepared(call, seed, witness, planned, reference) as arena:
+            return _examine(arena, derivatives, f if has_gradient else None, fixed, order, start), arena.problem
+
+    report = at_smooth_point(call, examine, seed) if smooth_points else examine(call)[0]
     if raises and report.verdict is Verdict.DISAGREE:
         raise DerivativeError(report)
     if raises and report.verdict is Verdict.INCONCLUSIVE:
@@ -129,35 +153,29 @@ class _Findings:
 
 
 def _examine(
-    f: Callable[..., Any],
-    inputs: tuple[Any, ...],
-    backend: str | Backend | None,
-    given: dict[str, Derivative | None],
-    has_gradient: bool,
+    arena: Arena,
+    derivatives: dict[str, Derivative],
+    value_and_gradient: Derivative | None,
     kwargs: dict[str, Any],
-    wrt: Wrt,
-    witness: Callable[..., Any] | None,
-    budget: Budget,
-    seed: int,
     order: int,
+    start: float,
 ) -> Report:
-    start = perf_counter()
-    derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
-    _require_order(order, [*derivatives, *(["has_gradient"] if has_gradient else [])])
-    function = _value_only(f) if has_gradient else f
-    call = read_call(function, inputs, kwargs, backend, wrt)
-    with prepared(call, seed, witness, read_budget(budget)) as arena:
-        found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
-        if arena.problem.n == 0 or arena.problem.m == 0:
-            found.notes.append("there is nothing to compare: the input or the output is empty")
-        elif derivatives or has_gradient:
-            _check_given(arena, derivatives, f if has_gradient else None, kwargs, found)
-        else:
-            _check_backend(arena, found)
-            if order == 2:
-                _check_second_order(arena, found)
-        _note_problem(arena, found)
-        evaluations = sum(p.evaluations for p in {id(p): p for p in arena.problems}.values())
+    call, written = arena.problem.call, bool(derivatives) or value_and_gradient is not None
+    found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
+    other = compare_values(arena.twins) if arena.twins else None
+    if arena.problem.n == 0 or arena.problem.m == 0:
+        found.notes.append("there is nothing to compare: the input or the output is empty")
+    elif other is not None:
+        found.comparisons.append(other)
+        found.unchecked.append("all derivatives: reference= has to be the same function first")
+    elif written:
+        _check_given(arena, derivatives, value_and_gradient, kwargs, found)
+    else:
+        _check_backend(arena, found)
+        if order == 2:
+            _check_second_order(arena, found)
+    _note_problem(arena, found)
+    found.notes += convention(arena.problem, written)
     dtypes = " ".join(dict.fromkeys(block.dtype.name for block in arena.problem.inputs.blocks))
     return Report(
         call.title,
@@ -166,21 +184,29 @@ def _examine(
         _point(arena.problem),
         tuple(found.unchecked),
         tuple(found.notes),
-        evaluations,
+        sum(p.evaluations for p in {id(p): p for p in arena.problems}.values()),
         perf_counter() - start,
     )
 
 
 @contextmanager
 def prepared(
-    call: Call, seed: int, witness: Callable[..., Any] | None = None, budget: Budget = None
+    call: Call,
+    seed: int,
+    witness: Callable[..., Any] | None = None,
+    budget: Budget = None,
+    reference: Derivative | None = None,
 ) -> Iterator[Arena]:
     """Pin the random generators, evaluate the point, and find the problem that the reference is measured on."""
     with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
         problem = Problem.at(call, rewind)
+        if reference is not None:
+            twins = Twins.of(problem, reference, seed)
+            yield Arena(problem, twins.reference, seed, problem, plan(problem, twins.reference, budget), budget, twins)
+            return
         wide = problem.in_float64() or problem
-        reference = wide if witness is None else read_witness(problem, witness)
-        yield Arena(problem, reference, seed, wide, plan(problem, reference, budget), budget)
+        measured = wide if witness is None else read_witness(problem, witness)
+        yield Arena(problem, measured, seed, wide, plan(problem, measured, budget), budget)
 
 
 def _check_given(
@@ -199,10 +225,14 @@ def _check_given(
     }
     problem = arena.problem
     whole = arena.plan.whole
-    claims = [readers[name](problem, derivative, kwargs) for name, derivative in given.items()]
+    read: dict[str, Callable[[Problem], Given]] = {
+        f"{name}=": lambda p, name=name, g=g: readers[name](p, g, kwargs)  # type: ignore[misc]
+        for name, g in given.items()
+    }
     if value_and_gradient is not None:
         pair = value_and_gradient
-        claims.append(given_gradient(problem, lambda *a, **k: pair(*a, **k)[1], kwargs, "has_gradient="))
+        read["has_gradient="] = lambda p: given_gradient(p, lambda *a, **k: pair(*a, **k)[1], kwargs, "has_gradient=")
+    claims = [reader(problem) for reader in read.values()]
     rows = [claim for claim in claims if not whole and claim.claim.value.shape == (1, problem.n)]
     rest = [claim for claim in claims if not any(claim is row for row in rows)]
     found.comparisons += [_probe_given(arena, claim) for claim in rows]
@@ -211,8 +241,9 @@ def _check_given(
     found.comparisons += [_probe_diagonal(arena, claim) for claim in diagonals]
     if rest:
         witness = Witness(arena.reference, seed=arena.seed)
-        found.comparisons += [_compare_given(arena, witness, claim) for claim in rest]
+        found.comparisons += [_compare_given(arena, witness, claim, read[claim.claim.source]) for claim in rest]
         _note_ignored(arena, witness, found)
+        found.notes += holomorphy(problem, witness)
     found.unchecked += [line for claim in claims for line in claim.unchecked]
     modes = {"vjp": isinstance(problem.backend, SupportsVJP), "jvp": isinstance(problem.backend, SupportsJVP)}
     for mode in (mode for mode, there in modes.items() if there):
@@ -238,18 +269,28 @@ def _probe_diagonal(arena: Arena, given: Given) -> Comparison:
     return replace(found, notes=(*given.notes, *found.notes))
 
 
-def _compare_given(arena: Arena, witness: Witness, given: Given) -> Comparison:
-    problem, claim = arena.problem, given.claim
+def _compare_given(arena: Arena, witness: Witness, given: Given, reader: Callable[[Problem], Given]) -> Comparison:
+    problem, claim, notes = arena.problem, given.claim, given.notes
     wanted = np.repeat(given.columns[:, None], problem.m, axis=1)
     if claim.quantity == "Jacobian diagonal":
-        claimed = np.diag(claim.value)
         wanted &= np.eye(problem.n, dtype=bool)
+    claimed = _by_inputs(claim)
+    if arena.twins:
+        found, remarks = judge_kernel(
+            arena.twins, witness, claimed, claim.precision, lambda p: _by_inputs(reader(p).claim), wanted
+        )
+        notes += remarks
     else:
-        claimed = np.ascontiguousarray(claim.value.T)
-    found = judge(witness, claimed, min(claim.precision, arena.precision), wanted, arena.shift(problem.y))
-    settled = _settle_in_long_double(arena, claimed, claim.precision, found)
-    notes = (*given.notes, f"{settled} of them settled in long double") if settled else given.notes
-    return compare(claim, claimed, found, _namer(problem), witness.source, notes)
+        found = judge(witness, claimed, min(claim.precision, arena.precision), wanted, arena.shift(problem.y))
+        settled = _settle_in_long_double(arena, claimed, claim.precision, found)
+        notes += (f"{settled} of them settled in long double",) if settled else ()
+    comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
+    return with_ulps(comparison, claim, claimed, witness, found, arena.twins)
+
+
+def _by_inputs(claim: Claim) -> RealArray:
+    """Lay a claim out with inputs first, shape (n, m)."""
+    return np.diag(claim.value) if claim.value.ndim == 1 else np.ascontiguousarray(claim.value.T)
 
 
 def _settle_in_long_double(arena: Arena, claimed: RealArray, precision: int, found: Judgement) -> int:
@@ -283,7 +324,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     witness = Witness(arena.reference, seed=arena.seed)
     tall = problem.m > 64 * max(problem.n, 64)
     reverse = None if tall else _claim(arena, reverse_jacobian, "vjp", found)
-    wide = problem.n > FORWARD_COLUMNS and reverse is not None
+    wide = problem.n > FORWARD_COLUMNS and reverse is not None and arena.twins is None
     forward = None if wide else _claim(arena, forward_jacobian, "jvp", found)
     undecided = Undecided(np.zeros(problem.m, bool), np.zeros(problem.n, bool))
     for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
@@ -293,9 +334,12 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             missing = judgement.without_derivative()
             undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
     _note_ignored(arena, witness, found)
+    found.notes += holomorphy(problem, witness)
     tried = [line.partition(":")[0] for line in found.unchecked]
     if any(f"{problem.backend.name}/{mode}" in tried for mode in ("vjp", "jvp")) or not _has_both(problem):
         return
+    if forward is not None and arena.twins is not None:
+        return  # each of them was compared with the twin, and their rounding is known only there
     modes = _modes(arena, reverse, forward, found, undecided)
     if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
         claim = _claim(arena, forward_jacobian, "jvp", found)
@@ -345,11 +389,18 @@ def _modes(
     undecided: Undecided | None = None,
     vectors: RealArray | None = None,
 ) -> Comparison | None:
+    problem = arena.problem
     try:
-        comparison = compare_modes(arena.problem, reverse, forward, arena.seed, undecided, vectors)
+        comparison = compare_modes(problem, reverse, forward, arena.seed, undecided, vectors)
     except NotImplementedError as error:
-        found.unchecked.append(f"{arena.problem.backend.name}/jvp: no rule ({_first_line(error)})")
+        found.unchecked.append(f"{problem.backend.name}/jvp: no rule ({_first_line(error)})")
         return None
+    if comparison.verdict is Verdict.DISAGREE and problem is not arena.wide:
+        exact = compare_modes(arena.wide, None, None, arena.seed, undecided, vectors)
+        if exact.verdict is Verdict.AGREE:  # what was left is rounding in the modes' own arithmetic
+            comparison = replace(
+                exact, notes=("compared in float64: in their own precision, rounding parts the modes",)
+            )
     found.comparisons.append(comparison)
     return comparison
 
@@ -376,17 +427,21 @@ def _compare_backend(
     arena: Arena, witness: Witness, claim: Claim, derive: Callable[[Problem], Claim]
 ) -> tuple[Comparison, Judgement]:
     problem = arena.problem
-    claimed = np.ascontiguousarray(claim.value.T)
+    claimed = _by_inputs(claim)
+    notes: tuple[str, ...] = ()
 
     def exact() -> RealArray:
-        return np.asarray(derive(arena.wide).value.T)
+        return _by_inputs(derive(arena.wide))
 
     precision = min(claim.precision, arena.precision)
-    found = judge(witness, claimed, precision, shift=arena.shift(claim.outputs), exact=exact)
-    notes: tuple[str, ...] = ()
+    if arena.twins:
+        found, notes = judge_kernel(arena.twins, witness, claimed, precision, lambda p: _by_inputs(derive(p)))
+    else:
+        found = judge(witness, claimed, precision, shift=arena.shift(claim.outputs), exact=exact)
     if claim.unconnected:
-        notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
-    return compare(claim, claimed, found, _namer(problem), witness.source, notes), found
+        notes += (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
+    comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
+    return with_ulps(comparison, claim, claimed, witness, found, arena.twins), found
 
 
 def _namer(problem: Problem) -> Callable[[int, int], str]:
@@ -427,9 +482,8 @@ def _note_problem(arena: Arena, found: _Findings) -> None:
         found.notes.append("the function draws random numbers; the generators were pinned to the same seed throughout")
     for failure in (problem.failures or arena.reference.failures)[:1]:
         found.notes.append(f"{problem.call.title} {failure}")
-    if problem.precision < 53 and not arena.reference.relative:
-        how = "evaluated in float64" if arena.reference is not problem else "in the function's own precision"
-        found.notes.append(f"the reference was {how}")
+    if not arena.reference.relative:
+        found.notes += note_reference(problem, arena.reference, arena.twins)
 
 
 def _point(problem: Problem) -> tuple[str, ...]:

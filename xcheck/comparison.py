@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xcheck.claim import Claim
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SENTENCES, SKIPPED, Judgement
 from xcheck.protocol import RealArray
+from xcheck.ulps import Ulps
 from xcheck.verdict import Verdict
 
 WORST = 10
@@ -36,7 +37,9 @@ class Entry:
         error_bar: the reference's error bar; inf where it has none.
         verdict: about this entry alone.
         reason: why it is inconclusive.
-        slopes: the one-sided derivatives, left and right, at a kink or at the edge of a domain.
+        slopes: the one-sided derivatives, left and right, at a kink or at the edge of a domain; NaN where one side has
+            none.
+        slope_bars: their error bars; inf where one side has none.
         retested: whether it was measured a second time, at fresh points.
     """
 
@@ -48,6 +51,7 @@ class Entry:
     reason: str = ""
     slopes: tuple[float, float] | None = None
     retested: bool = False
+    slope_bars: tuple[float, float] | None = None
 
     @property
     def ratio(self) -> float:
@@ -74,6 +78,8 @@ class Comparison:
         relative_limit: the same relative to the entry, or to the largest of its output if that is larger.
         notes: remarks, such as inputs that the framework calls unconnected.
         method: how the entries were reached: all of them, or products with probes.
+        without_derivative: how many of the inconclusive entries are so because the function has no derivative there.
+        ulps: how far a claim of lower precision than float64 is from the reference, in units of its last place.
     """
 
     claim: Source
@@ -89,6 +95,8 @@ class Comparison:
     relative_limit: float
     notes: tuple[str, ...] = field(default=())
     method: str = "every entry"
+    without_derivative: int = 0
+    ulps: Ulps | None = None
 
 
 Namer = Callable[[int, int], str]
@@ -134,6 +142,7 @@ def compare(
         relative,
         (*notes, *_second_opinions(judgement)),
         method,
+        int(np.count_nonzero(judgement.missing())),
     )
 
 
@@ -193,4 +202,5 @@ def _entry(claimed: RealArray, judgement: Judgement, name: Namer, row: int, outp
         SENTENCES[int(judgement.reason[where])],
         judgement.slopes.get(where),
         bool(judgement.retested[where]),
+        judgement.slope_bars.get(where),
     )

@@ -196,6 +196,16 @@ def forward_jacobian(problem: Problem) -> Claim:
     return Claim(quantity_of(problem), value, source, problem.precision, forward.outputs, forward.unconnected)
 
 
+def first_claim(problem: Problem) -> Claim | None:
+    """Return the Jacobian by reverse mode, or by forward mode where that has no rule; None where neither works."""
+    for derive in (reverse_jacobian, forward_jacobian):
+        try:
+            return derive(problem)
+        except Exception:  # no such mode, no rule, or none in this dtype
+            continue
+    return None
+
+
 def _batched(
     backend: SupportsBatch,
     product: Function,

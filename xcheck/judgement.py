@@ -56,6 +56,10 @@ ONE_TRIANGLE = (
 )
 ONE_OF_MANY = "rounding in the products with probes is larger than what a single entry contributes to them"
 OWN_ROUNDING = "the same rule is right in float64; in its own precision, rounding moves it by as much as it is worth"
+SCATTERED = "at points nearby the claim's error scatters by as much as it is off: rounding in its own arithmetic"
+BELOW_INNER = (
+    "the slope is smaller than the rounding of values as large as the output's, inside a kernel of this precision"
+)
 ILL_CONDITIONED = "rounding inside the function moves its derivative by more than the claim is off"
 CONTRADICTED = "finite differences exclude the claim, but the complex step, valid for this function, gives just that"
 SENTENCES = (
@@ -68,6 +72,8 @@ SENTENCES = (
     ONE_TRIANGLE,
     NO_DERIVATIVE,
     OWN_ROUNDING,
+    SCATTERED,
+    BELOW_INNER,
     ONE_OF_MANY,
     CONTRADICTED,
     ILL_CONDITIONED,
@@ -101,8 +107,15 @@ ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.NONFINITE, Status.UNRESOL
 """What an output without a derivative looks like along an input."""
 
 
+MISSING = (INSIDE_KINK, NAN_AT_KINK, NAN_AT_EDGE, NAN_BESIDE, NO_DERIVATIVE, *(REASONS[s] for s in ROUGH))
+"""The sentences that say that the function has no derivative at the point."""
+
 SUBNORMAL = {53: 2.0**-1074, 24: 2.0**-149, 11: 2.0**-24, 8: 2.0**-133}
 """The smallest positive number, by significand bits of the dtype."""
+
+
+Sides = dict[tuple[int, int], tuple[float, float]]
+"""Numbers for the left and for the right of single entries (direction, output)."""
 
 
 @dataclass
@@ -117,6 +130,7 @@ class Judgement:
         retested: which entries were measured twice.
         second_opinion: which entries the complex step decided, inside the bars of finite differences.
         slopes: the slopes to the left and to the right, where the point is a kink or an edge.
+        slope_bars: their error bars.
     """
 
     verdict: NDArray[np.int8]
@@ -126,7 +140,8 @@ class Judgement:
     rounding: RealArray
     retested: Mask
     second_opinion: Mask
-    slopes: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    slopes: Sides = field(default_factory=dict)
+    slope_bars: Sides = field(default_factory=dict)
 
     @property
     def tolerance(self) -> RealArray:
@@ -142,6 +157,11 @@ class Judgement:
         """Tell which entries are inconclusive because the point has no derivative, and not for want of precision."""
         poor = (self.reason == SENTENCES.index(POOR)) | (self.reason == 0)
         return np.asarray((self.verdict == INCONCLUSIVE) & ~poor)
+
+    def missing(self) -> Mask:
+        """Tell which entries are inconclusive because the function has no derivative there."""
+        missing = np.isin(self.reason, [SENTENCES.index(sentence) for sentence in MISSING])
+        return np.asarray((self.verdict == INCONCLUSIVE) & missing)
 
     def suspected(self) -> Mask:
         """Tell which entries disagree, or would if a second reading had not allowed them."""
@@ -178,6 +198,20 @@ class Judgement:
         row, output = np.nonzero(where)
         self.verdict[rows[row], output] = INCONCLUSIVE
         self.reason[rows[row], output] = SENTENCES.index(reason)
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What rounding does to a claim of low precision, from evidence instead of from magnitudes.
+
+    Attributes:
+        allowed: the rounding that every entry is allowed, shape (d, m), user units.
+        scatter: measures how far rounding moves the claim, shape (d, m), user units; called only where something seems
+            wrong.
+    """
+
+    allowed: RealArray
+    scatter: Callable[[], RealArray]
 
 
 @dataclass
@@ -221,6 +255,7 @@ def judge(
     exact: Callable[[], RealArray] | None = None,
     allowance: RealArray | None = None,
     share: RealArray | None = None,
+    evidence: Rounding | None = None,
 ) -> Judgement:
     """Judge a claim entry by entry.
 
@@ -235,13 +270,14 @@ def judge(
         allowance: the rounding that a claim of lower precision is allowed, shape (m,), user units; estimated if None.
         share: what a typical entry contributes to every product, shape (d, m), user units, if the claims are products:
             an error of `SINGLE_SHARE` of it has to be seen.
+        evidence: what is known about the claim's rounding; stands for every estimate of it.
     """
     with np.errstate(all="ignore"):
         units = witness.units
         if share is not None:
             witness.ceiling = np.where(share > 0, SINGLE_SHARE * share / units, np.inf)
         scaled = claimed / units
-        case, found = _screened(witness, scaled, precision, shift, allowance)
+        case, found = _screened(witness, scaled, precision, shift, allowance, evidence)
         open_ = case.result.verdict != AGREE
         if wanted is not None:
             open_ &= wanted
@@ -252,43 +288,57 @@ def judge(
             _forgive_one_triangle(case)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
             _forgive_own_rounding(case, exact() / units)
+        if evidence is not None and np.any(case.result.suspected()):
+            _forgive_scatter(case, evidence.scatter() / units)
         if len(rows) and applies(witness):
             _ask_complex_step(case)
         result = case.result
         result.value *= units
         result.bar *= units
         result.rounding *= units
-        result.slopes = {k: (a * units[k], b * units[k]) for k, (a, b) in result.slopes.items()}
+        result.slopes = _in_user_units(result.slopes, units)
+        result.slope_bars = _in_user_units(result.slope_bars, units)
         return result
 
 
+def _in_user_units(sides: Sides, units: RealArray) -> Sides:
+    return {at: (float(left * units[at]), float(right * units[at])) for at, (left, right) in sides.items()}
+
+
 def _screened(
-    witness: Witness, scaled: RealArray, precision: int, shift: RealArray | None, given: RealArray | None
+    witness: Witness,
+    scaled: RealArray,
+    precision: int,
+    shift: RealArray | None,
+    given: RealArray | None,
+    evidence: Rounding | None,
 ) -> tuple[_Case, Screening]:
     """Screen the claim, with the function's noise measured: assumed rounding alone would promise too fine a limit."""
-    allowance = np.zeros(witness.sampler.m)
-    if precision < witness.grid.precision:
+    allowance, unit = np.zeros(witness.sampler.m), 2.0**-precision
+    if evidence is not None:
+        allowance, unit = evidence.allowed / witness.units, 0.0
+    elif precision < witness.grid.precision:
         if given is None:
             allowance = _lower_precision_allowance(witness, scaled, precision, shift)
         else:
             allowance = given / np.min(witness.units, axis=0)
-    found = screen(witness, scaled, 2.0**-precision, allowance)
-    case, open_ = _opened(witness, scaled, precision, found)
+    found = screen(witness, scaled, unit, allowance)
+    case, open_ = _opened(witness, scaled, precision, unit, found)
     if np.any(open_) and witness.measure_noise():
-        found = screen(witness, scaled, 2.0**-precision, allowance)
-        case, open_ = _opened(witness, scaled, precision, found)
+        found = screen(witness, scaled, unit, allowance)
+        case, open_ = _opened(witness, scaled, precision, unit, found)
     result = case.result
     result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
     return case, found
 
 
-def _opened(witness: Witness, scaled: RealArray, precision: int, found: Screening) -> tuple[_Case, Mask]:
+def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, found: Screening) -> tuple[_Case, Mask]:
     """Start a judgement with what the screen found; returns it and the entries that the screen leaves open."""
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, *np.zeros((2, *scaled.shape), bool))
-    case = _Case(witness, scaled, 2.0**-precision, informative, result, np.zeros(scaled.shape, bool))
+    case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool))
     return case, ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
 
 
@@ -370,7 +420,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     case.smooth[where] = quiet[row, output]
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
-    inside = np.abs(c - estimate.value) <= estimate.bar + rounding
+    inside = np.isfinite(c) & (np.abs(c - estimate.value) <= estimate.bar + rounding)
     reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
     negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * case.witness.sampler.inner
     sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & negligible)
@@ -409,10 +459,12 @@ def _sharpen(case: _Case, rows: Rows, open_: Mask, estimate: Estimate, rounding:
 
 
 def _note_slopes(result: Judgement, rows: Rows, estimate: Estimate, open_: Mask) -> None:
-    sided = open_ & ((estimate.status == Status.KINK) | (estimate.status == Status.EDGE))
+    known = np.isfinite(estimate.left_bar) | np.isfinite(estimate.right_bar)
+    sided = open_ & known & ((estimate.status == Status.KINK) | (estimate.status == Status.EDGE))
     for row, output in np.argwhere(sided)[:10_000]:
-        left, right = float(estimate.left[row, output]), float(estimate.right[row, output])
-        result.slopes[int(rows[row]), int(output)] = (left, right)
+        at, entry = (int(rows[row]), int(output)), (row, output)
+        result.slopes[at] = (float(estimate.left[entry]), float(estimate.right[entry]))
+        result.slope_bars[at] = (float(estimate.left_bar[entry]), float(estimate.right_bar[entry]))
 
 
 def _confirm(case: _Case, rows: Rows, estimate: Estimate, rounding: RealArray, suspects: Mask) -> None:
@@ -449,7 +501,7 @@ def _record_second(
     result.retested[where] = True
     result.verdict[where] = np.where(codes == 0, DISAGREE, INCONCLUSIVE)
     result.reason[where] = np.where(codes == 0, 0, SENTENCES.index(VETOES[1]) + codes - 1)
-    inside = (second.status <= Status.FLAT) & (np.abs(c - second.value) <= second.bar + rounding)
+    inside = (second.status <= Status.FLAT) & np.isfinite(c) & (np.abs(c - second.value) <= second.bar + rounding)
     row, output = np.nonzero(suspects & inside & case.sharp(rows, second.bar, rounding, c))
     where = (rows[row], output)  # what the fresh points hold in a sharp bar agrees after all
     result.verdict[where], result.reason[where] = AGREE, 0
@@ -523,6 +575,17 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)
+
+
+def _forgive_scatter(case: _Case, scatter: RealArray) -> None:
+    """Call no claim wrong that scatters, from point to point, by as much as it is off."""
+    result = case.result
+    gap = np.abs(case.claimed - result.value)
+    held = result.suspected() & (gap <= result.bar + result.rounding + scatter)
+    result.rounding[held] += scatter[held]
+    sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
+    result.verdict[sharp], result.reason[sharp] = AGREE, 0
+    result.give_reason(held & ~sharp, np.arange(len(held)), SCATTERED)
 
 
 def _ask_complex_step(case: _Case) -> None:

@@ -23,6 +23,7 @@ from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
 from xcheck.space import floor_power
+from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 
 FAIR_BITS = 35
@@ -46,7 +47,8 @@ NAMED = 5
 class Arena:
     """A function, the problem that its reference is measured on, and the one in whose precision a rule may be rerun.
 
-    The reference is measured on the function itself, on its float64 shadow, or on a witness in higher precision.
+    The reference is measured on the function itself, on its float64 shadow, on a witness in higher precision, or on a
+    float64 twin; then `twins` holds both.
     """
 
     problem: Problem
@@ -55,6 +57,7 @@ class Arena:
     wide: Problem
     plan: Plan = field(default_factory=lambda: Plan(whole=True))
     budget: Budget = None
+    twins: Twins | None = None
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -7,7 +7,9 @@ take and return flat sequences of native arrays: pytrees are flattened before th
 
 Complex arrays are vectors over the reals. A cotangent `g` of a complex output pairs with a tangent `t` through the
 real inner product `Re(conj(g) * t)`, on both sides of `vjp`: for a real loss the gradient is
-`dL/dRe(x) + 1j * dL/dIm(x)`. Adapters translate their framework's own convention to this one.
+`dL/dRe(x) + 1j * dL/dIm(x)`. Adapters translate their framework's own convention to this one. An adapter may have an
+attribute `complex_convention`, half a sentence for reports on what the framework's users get for such a loss, such as
+"torch's gradient is dL/dRe + i dL/dIm".
 """
 
 from __future__ import annotations

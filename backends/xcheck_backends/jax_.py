@@ -38,6 +38,7 @@ class JaxBackend:
     """Arrays of `jax`, on any device."""
 
     name = "jax"
+    complex_convention = "JAX's gradient is dL/dRe - i dL/dIm, conjugated here"
     batch_from = 256
     """From this many points on, compiling the mapped function pays: measured, 500 for values and 80 for pullbacks."""
 

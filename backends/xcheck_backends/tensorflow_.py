@@ -28,6 +28,7 @@ class TensorflowBackend:
     """Tensors and variables of `tensorflow`, in eager mode."""
 
     name = "tensorflow"
+    complex_convention = "TensorFlow's gradient is dL/dRe + i dL/dIm"
     batch_from = 64
     """From this many points on, tracing the mapped function pays: measured, 90 for values and 30 for pullbacks."""
 

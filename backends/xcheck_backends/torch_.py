@@ -33,6 +33,7 @@ class TorchBackend:
     """Tensors of `torch`, on any device."""
 
     name = "torch"
+    complex_convention = "torch's gradient is dL/dRe + i dL/dIm"
     batch_from = 4
     """From this many points on, `batch` is faster than a loop: measured, 4 for values and for pullbacks."""
 

@@ -115,6 +115,10 @@ JITTER = 8.0
 STAIRCASE = 2.0**20
 """Changes of more than this many ulps beside a flat stretch are the steps of a staircase."""
 
+CLEARLY = 0.125
+"""One-sided slopes with bars of at most this share of their distance are the slopes of a kink; beside a cusp, where
+slopes grow without bound, a piece between two roundings may look like a limit with a wide bar."""
+
 
 CLIMB = 4.0
 """A staircase to both sides that climbs by this many of the changes nearest to the point may be a slope with values
@@ -209,12 +213,13 @@ def _read_sides(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     left, left_bar, left_noise, left_seen = _side(part, "left", part_rules)
     both = np.isfinite(right_bar) & np.isfinite(left_bar)
     apart = both & (np.abs(right - left) > right_bar + left_bar)
-    sharper = apart & (np.maximum(right_bar, left_bar) < result.bar[open_] / 4)
+    kink = apart & (np.maximum(right_bar, left_bar) <= CLEARLY * np.abs(right - left))
+    sharper = kink & (np.maximum(right_bar, left_bar) < result.bar[open_] / 4)
     sub = result.at(open_)
     instead = (sub.status == Status.UNRESOLVED) | sharper
     missing = [~np.any(np.isfinite(change[-3:]), axis=0) for change in (part.above, part.below)]
-    same = both & (right_seen | left_seen)
-    status = np.select([missing[0] | missing[1], apart, same], [Status.EDGE, Status.KINK, Status.OK], Status.UNRESOLVED)
+    same = both & ~apart & (right_seen | left_seen)
+    status = np.select([missing[0] | missing[1], kink, same], [Status.EDGE, Status.KINK, Status.OK], Status.UNRESOLVED)
     sub.status = np.where(instead, status, sub.status).astype(np.int8)
     sub.right, sub.left, sub.right_bar, sub.left_bar = right, left, right_bar, left_bar
     slope = sub.status == Status.OK

@@ -57,12 +57,14 @@ def screen(witness: Witness, claimed: RealArray, unit: float, allowance: RealArr
         witness: the reference.
         claimed: shape (d, m), normalised.
         unit: unit roundoff of the claim's arithmetic.
-        allowance: further rounding that the claim is allowed per output, shape (m,), normalised.
+        allowance: further rounding that the claim is allowed, per output, shape (m,), or per entry, shape (d, m);
+            normalised.
     """
     d, m = claimed.shape
     passed, smooth = np.zeros((d, m), bool), np.zeros((d, m), bool)
     value, bar, rounding, excess = (np.empty((d, m)) for _ in range(4))
     result = Screening(passed, value, bar, rounding, excess, smooth, np.zeros(m), np.zeros(m))
+    allowance = np.broadcast_to(allowance, (d, m))
     step = max(1, BLOCK // max(1, m))
     for start in range(0, d, step):
         _screen_rows(witness, claimed, unit, allowance, slice(start, min(d, start + step)), result)
@@ -88,11 +90,11 @@ def _screen_rows(
             witness.grid, witness.value_scale(), samples.above[1], samples.below[1], offset * np.abs(db)
         )
         np.maximum(sigma, witness.noise(), out=sigma)
-        rounding = unit * (8 * np.abs(c) + 2 * offset * even[0] / ha**2) + allowance
+        rounding = unit * (8 * np.abs(c) + 2 * offset * even[0] / ha**2) + allowance[part]
         bound = KAPPA * q * np.abs(da - c) + (witness.z / np.sqrt(2)) * sigma / hb + 4 * witness.grid.unit * np.abs(c)
         apart = np.abs(db - c)
         smooth = even[1] <= KAPPA * q * even[0] + (witness.z * np.sqrt(6)) * sigma
-        result.passed[part] = (apart <= bound + rounding) & smooth
+        result.passed[part] = np.isfinite(c) & (apart <= bound + rounding) & smooth
         result.value[part] = db + (db - da) * (q / (1 - q))
         result.bar[part] = bound + apart
         result.rounding[part] = rounding

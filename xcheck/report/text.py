@@ -75,11 +75,16 @@ def _entry(e: Entry) -> str:
 
 def _measured(e: Entry) -> str:
     if e.slopes is not None:
-        left, right = e.slopes
-        return f"slopes {_number(left)} on the left and {_number(right)} on the right measured"
+        bars = e.slope_bars or (math.inf, math.inf)
+        left, right = (_side(slope, bar) for slope, bar in zip(e.slopes, bars, strict=True))
+        return f"slopes {left} on the left and {right} on the right measured"
     if not math.isfinite(e.error_bar):
         return "no slope measured"
     return f"{_number(e.measured)} ± {e.error_bar:.1g} measured"
+
+
+def _side(slope: float, bar: float) -> str:
+    return f"{_number(slope)} ± {bar:.1g}" if math.isfinite(bar) else "none"
 
 
 def _limit(c: Comparison) -> str:
