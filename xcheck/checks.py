@@ -16,11 +16,13 @@ from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Undecided, compare_modes
 from xcheck.derivatives import forward_jacobian, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
+from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import Judgement, judge
 from xcheck.probing import Arena, PulledRows, probe_forward, probe_reverse, probe_rows
 from xcheck.problem import Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
 from xcheck.randomness import pinned
+from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Report
 from xcheck.verdict import Verdict
@@ -34,6 +36,9 @@ FULL_NUMBERS = 400_000_000
 FORWARD_COLUMNS = 8
 """Up to this many inputs the whole forward-mode Jacobian is compared with the reference; beyond, three products with
 the reverse-mode Jacobian stand for it, and the whole follows only if they differ."""
+
+SETTLED = 64
+"""Inputs whose open entries are looked at in long double; it has no fast matrix products."""
 
 Derivative = Callable[..., Any]
 
@@ -50,6 +55,7 @@ def check(
     has_gradient: bool = False,
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
+    witness: Callable[..., Any] | None = None,
     raises: bool = True,
     seed: int = 0,
 ) -> Report:
@@ -73,6 +79,9 @@ def check(
         has_gradient: `f` returns `(value, gradient)`, SciPy's `jac=True` convention.
         kwargs: keyword arguments for `f`, and for those given derivatives that accept them.
         wrt: which inputs vary: positions or names; all that can if None.
+        witness: the same function in higher precision, called with the same arguments as mpmath numbers (arrays of
+            them as NumPy object arrays, 50 digits) or, if it does not accept those, as `np.longdouble`. The reference
+            is then measured on it, which settles what float64 values cannot: tails, cancellation.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator; the same seed gives the same report.
 
@@ -83,11 +92,12 @@ def check(
         DerivativeError: a derivative is wrong, and `raises`.
         InconclusiveError: a derivative could not be decided, and `raises`.
         TypeError: something cannot be checked at all, such as integer inputs or a function that returns None.
-        ValueError: an argument does not fit the function, such as a gradient of the wrong shape.
+        ValueError: an argument does not fit the function, such as a gradient of the wrong shape or a witness that
+            computes something else.
     """
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
-    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, seed)
+    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, witness, seed)
     if raises and report.verdict is Verdict.DISAGREE:
         raise DerivativeError(report)
     if raises and report.verdict is Verdict.INCONCLUSIVE:
@@ -110,13 +120,14 @@ def _examine(
     has_gradient: bool,
     kwargs: dict[str, Any],
     wrt: Wrt,
+    witness: Callable[..., Any] | None,
     seed: int,
 ) -> Report:
     start = perf_counter()
     derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
     function = _value_only(f) if has_gradient else f
     call = read_call(function, inputs, kwargs, backend, wrt)
-    with prepared(call, seed) as arena:
+    with prepared(call, seed, witness) as arena:
         found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
         if arena.problem.n == 0 or arena.problem.m == 0:
             found.notes.append("there is nothing to compare: the input or the output is empty")
@@ -125,9 +136,7 @@ def _examine(
         else:
             _check_backend(arena, found)
         _note_problem(arena, found)
-        evaluations = arena.problem.evaluations + (
-            arena.reference.evaluations if arena.reference is not arena.problem else 0
-        )
+        evaluations = sum(p.evaluations for p in {id(p): p for p in arena.problems}.values())
     dtypes = " ".join(dict.fromkeys(block.dtype.name for block in arena.problem.inputs.blocks))
     return Report(
         call.title,
@@ -142,11 +151,13 @@ def _examine(
 
 
 @contextmanager
-def prepared(call: Call, seed: int) -> Iterator[Arena]:
+def prepared(call: Call, seed: int, witness: Callable[..., Any] | None = None) -> Iterator[Arena]:
     """Pin the random generators, evaluate the point, and find the problem that the reference is measured on."""
     with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
         problem = Problem.at(call, rewind)
-        yield Arena(problem, problem.in_float64() or problem, seed)
+        wide = problem.in_float64() or problem
+        reference = wide if witness is None else read_witness(problem, witness)
+        yield Arena(problem, reference, seed, wide)
 
 
 def _check_given(
@@ -202,8 +213,22 @@ def _compare_given(arena: Arena, witness: Witness, given: Given) -> Comparison:
         wanted &= np.eye(problem.n, dtype=bool)
     else:
         claimed = np.ascontiguousarray(claim.value.T)
-    found = judge(witness, claimed, claim.precision, wanted, arena.shift(problem.y))
-    return compare(claim, claimed, found, _namer(problem), witness.source, given.notes)
+    found = judge(witness, claimed, min(claim.precision, arena.precision), wanted, arena.shift(problem.y))
+    settled = _settle_in_long_double(arena, claimed, claim.precision, found)
+    notes = (*given.notes, f"{settled} of them settled in long double") if settled else given.notes
+    return compare(claim, claimed, found, _namer(problem), witness.source, notes)
+
+
+def _settle_in_long_double(arena: Arena, claimed: RealArray, precision: int, found: Judgement) -> int:
+    """Look once more at what is open or wrong, with the eleven bits more that NumPy has for functions of its own."""
+    open_ = found.undecided() | found.suspected()
+    shadow = long_double(arena.problem) if np.any(open_) and not arena.reference.relative else None
+    if shadow is None:
+        return 0
+    rows = np.flatnonzero(np.any(open_, axis=1))[:SETTLED]
+    witness = Witness(shadow, Coordinates(shadow, rows), arena.seed, entries=claimed.size)
+    arena.problem.evaluations += shadow.evaluations
+    return found.overrule(rows, judge(witness, claimed[rows], precision, open_[rows]))
 
 
 def _check_backend(arena: Arena, found: _Findings) -> None:
@@ -295,9 +320,10 @@ def _compare_backend(
     claimed = np.ascontiguousarray(claim.value.T)
 
     def exact() -> RealArray:
-        return np.asarray(derive(arena.reference).value.T)
+        return np.asarray(derive(arena.wide).value.T)
 
-    found = judge(witness, claimed, claim.precision, shift=arena.shift(claim.outputs), exact=exact)
+    precision = min(claim.precision, arena.precision)
+    found = judge(witness, claimed, precision, shift=arena.shift(claim.outputs), exact=exact)
     notes: tuple[str, ...] = ()
     if claim.unconnected:
         notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
@@ -320,7 +346,7 @@ def _note_problem(arena: Arena, found: _Findings) -> None:
         found.notes.append("the function draws random numbers; the generators were pinned to the same seed throughout")
     for failure in (problem.failures or arena.reference.failures)[:1]:
         found.notes.append(f"{problem.call.title} {failure}")
-    if problem.precision < 53:
+    if problem.precision < 53 and not arena.reference.relative:
         how = "evaluated in float64" if arena.reference is not problem else "in the function's own precision"
         found.notes.append(f"the reference was {how}")
 

@@ -34,7 +34,10 @@ CLOSELY = 2**15
 ADDED = 32
 """At most this many outputs are tested for slopes that do not add up; they stand for the others."""
 
-POOR = "the error bar is too wide, next to the size of the entry and of its output's other slopes, to tell"
+POOR = (
+    "the function's values cannot settle it: the error bar is too wide next to the entry and its output's other slopes "
+    "(a witness= in higher precision could)"
+)
 INSIDE_KINK = "a kink at the point; the claim lies between the slopes to its two sides, a valid generalised derivative"
 NAN_AT_KINK = "a kink at the point: no derivative exists there, and the claim is not finite"
 NAN_AT_EDGE = "the edge of the function's domain: no derivative exists there, and the claim is not finite"
@@ -121,6 +124,20 @@ class Judgement:
         """Tell which entries disagree, or would if a second reading had not allowed them."""
         vetoed = (self.verdict == INCONCLUSIVE) & np.isin(self.reason, [SENTENCES.index(v) for v in VETOES[1:]])
         return np.asarray((self.verdict == DISAGREE) | (vetoed & np.isfinite(self.bar)))
+
+    def undecided(self) -> Mask:
+        """Tell which entries a function with more digits might still decide."""
+        blunt = [POOR, REASONS[Status.SATURATED], REASONS[Status.UNRESOLVED], *VETOES[1:]]
+        codes = [SENTENCES.index(sentence) for sentence in blunt]
+        return np.asarray((self.verdict == INCONCLUSIVE) & np.isin(self.reason, codes))
+
+    def overrule(self, rows: Rows, better: Judgement) -> int:
+        """Take over what a sharper reference decided for the directions `rows`; returns how many entries."""
+        row, output = np.nonzero((better.verdict == AGREE) | (better.verdict == DISAGREE))
+        where = (rows[row], output)
+        for name in ("verdict", "reason", "value", "bar", "rounding", "retested"):
+            getattr(self, name)[where] = getattr(better, name)[row, output]
+        return len(row)
 
     def require_resolution(self, share: RealArray) -> None:
         """Leave open what a product cannot resolve: a single entry's share of it, shape (d, m)."""
@@ -213,15 +230,24 @@ def _screened(
             allowance = _lower_precision_allowance(witness, scaled, precision, shift)
         else:
             allowance = given / np.min(witness.units, axis=0)
-    informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     found = screen(witness, scaled, 2.0**-precision, allowance)
+    case, open_ = _opened(witness, scaled, precision, found)
+    if np.any(open_) and witness.measure_noise():
+        found = screen(witness, scaled, 2.0**-precision, allowance)
+        case, open_ = _opened(witness, scaled, precision, found)
+    result = case.result
+    result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
+    return case, found
+
+
+def _opened(witness: Witness, scaled: RealArray, precision: int, found: Screening) -> tuple[_Case, Mask]:
+    """Start a judgement with what the screen found; returns it and the entries that the screen leaves open."""
+    informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
     case = _Case(witness, scaled, 2.0**-precision, informative, result)
-    open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
-    result.verdict[open_], result.reason[open_] = INCONCLUSIVE, SENTENCES.index(POOR)
-    return case, found
+    return case, ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
 
 
 def _lower_precision_allowance(
@@ -239,10 +265,9 @@ def _lower_precision_allowance(
     slope = np.abs(samples.above[0] - samples.below[0]) / (samples.plus[0] + samples.minus[0])[:, None]
     largest = np.fmin(_row_max(slope), _row_max(np.abs(scaled)))
     unit = 2.0**-precision
-    value = np.abs(witness.sampler.center) / witness.sampler.size
-    value = np.where(np.isfinite(value), value, 0.0)
-    smallest = SUBNORMAL[precision] / np.min(witness.units, axis=0, initial=np.inf)
-    allowance = unit * (32 * largest + 2 * value) + 4 * smallest
+    value = witness.sampler.magnitude
+    smallest = SUBNORMAL.get(precision, SUBNORMAL[53]) / np.min(witness.units, axis=0, initial=np.inf)
+    allowance = unit * 32 * largest + 2 * unit * value * (witness.problem.forgiven > 0) + 4 * smallest
     if shift is not None:
         off = np.abs(shift) / witness.sampler.size - 2 * unit * value
         allowance = allowance + 8 * np.where(np.isfinite(off), np.maximum(off, 0.0), 0.0)
@@ -289,7 +314,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.grid.unit * case.witness.value_scale()
+    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * case.witness.value_scale()
     rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
@@ -415,7 +440,7 @@ def _could_be_rounding(case: _Case) -> bool:
     """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do."""
     wrong = case.result.suspected()
     sampler = case.witness.sampler
-    size = np.maximum(case.witness.row_scale, np.abs(sampler.center) / sampler.size)
+    size = np.maximum(case.witness.row_scale, sampler.magnitude)
     gap = np.abs(case.claimed - case.result.value)
     return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= GROSS * case.unit * size))
 

@@ -23,17 +23,35 @@ from xcheck.verdict import Verdict
 
 PROBES = 3
 
+FAIR_BITS = 35
+"""A claim is not called wrong for errors of less than 2^-32 of it, even if the reference is known to more digits:
+rounding inside a rule may well add up to that."""
+
 FLATTEST = 2.0**-4
 """No input takes part in a probe with less than this share of the typical scale: nothing hides at a tiny input."""
 
 
 @dataclass(frozen=True)
 class Arena:
-    """A function and the problem that its reference is measured on: itself, or its float64 shadow."""
+    """A function, the problem that its reference is measured on, and the one in whose precision a rule may be rerun.
+
+    The reference is measured on the function itself, on its float64 shadow, or on a witness in higher precision.
+    """
 
     problem: Problem
     reference: Problem
     seed: int
+    wide: Problem
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems whose evaluations count."""
+        return (self.problem, self.wide, self.reference)
+
+    @property
+    def precision(self) -> int:
+        """Significand bits that a claim is held to: its arithmetic's, and no more than it is fair to ask for."""
+        return min(self.problem.precision, FAIR_BITS) if self.reference.relative else self.problem.precision
 
     def shift(self, outputs: RealArray | None) -> RealArray | None:
         """Return how far a claim's forward value is from the reference's."""
@@ -64,10 +82,10 @@ def probe_forward(arena: Arena) -> Comparison:
     witness = Witness(reference, Probes(reference, vectors), arena.seed)
 
     def exact() -> RealArray:
-        better = Forward(reference)
+        better = Forward(arena.wide)
         return np.array([better.push(v) for v in vectors])
 
-    found = judge(witness, claimed, problem.precision, exact=exact, allowance=allowance)
+    found = judge(witness, claimed, arena.precision, exact=exact, allowance=allowance)
     found.require_resolution(np.max(np.abs(claimed), axis=0) / np.sqrt(problem.n))
     result = _summary(arena, f"{problem.backend.name}/jvp", claimed, found, vectors, forward.unconnected)
     if result.verdict is not Verdict.DISAGREE:
@@ -79,7 +97,7 @@ def probe_forward(arena: Arena) -> Comparison:
         one = Witness(reference, probe, arena.seed, project=pick, entries=problem.n)
         values = forward.push(vector)[None, output : output + 1]
         allowed = allowance[output : output + 1]
-        return bool(judge(one, values, problem.precision, allowance=allowed).verdict[0, 0] == DISAGREE)
+        return bool(judge(one, values, arena.precision, allowance=allowed).verdict[0, 0] == DISAGREE)
 
     j = bisect(vectors[row], is_wrong)
     return result if j is None else _with_entry(arena, result, j, output, forward.push(_unit(problem.n, j)))
@@ -120,7 +138,7 @@ def probe_reverse(arena: Arena) -> Comparison:
         reverse.outputs,
         precision,
         lambda: reverse.unconnected,
-        lambda: Reverse(arena.reference).pull,
+        lambda: Reverse(arena.wide).pull,
     )
     return probe_rows(arena, rows)
 
@@ -144,7 +162,7 @@ def probe_rows(arena: Arena, rows: PulledRows) -> Comparison:
         return judge(
             witness,
             probes @ gradients[chosen].T,
-            rows.precision,
+            min(rows.precision, arena.precision),
             exact=exact if rows.exact and len(probes) > 1 else None,
             allowance=allowance[chosen],
         )
@@ -265,7 +283,7 @@ def _with_entry(arena: Arena, result: Comparison, j: int, output: int, column: R
     witness = Witness(reference, Coordinates(reference, np.array([j])), arena.seed, entries=problem.n)
     wanted = np.zeros((1, problem.m), bool)
     wanted[0, output] = True
-    found = judge(witness, column[None], problem.precision, wanted)
+    found = judge(witness, column[None], arena.precision, wanted)
     name = f"d {problem.outputs.entry(output)} / d {problem.inputs.entry(j)}"
     value, bar = float(found.value[0, output]), float(found.bar[0, output])
     verdict = Verdict.DISAGREE if found.verdict[0, output] == DISAGREE else Verdict.INCONCLUSIVE

@@ -136,6 +136,26 @@ class Problem:
         return self.outputs.size
 
     @property
+    def how(self) -> str:
+        """What differences of these values are called."""
+        return "finite differences"
+
+    @property
+    def value_bits(self) -> int:
+        """Significand bits of the function's arithmetic."""
+        return self.precision
+
+    @property
+    def relative(self) -> bool:
+        """Whether `values` are differences from the value at the point."""
+        return False
+
+    @property
+    def forgiven(self) -> float:
+        """The unit roundoff of the function's value, which a claim may have been computed from."""
+        return float(2.0**-self.precision)
+
+    @property
     def precision(self) -> int:
         """Significand bits of the coarsest dtype among inputs and outputs."""
         return min(self.inputs.precision, self.outputs.precision)

@@ -24,6 +24,9 @@ SPACING = {53: 3, 24: 2, 11: 1, 8: 1}
 COARSE = {53: 11, 24: 3, 11: 1, 8: 0}
 """The coarsest of the three base levels; the finest is near the classical optimum 2^(-p/3) of central differences."""
 
+FINEST = 26
+"""The finest base level of higher precision: half the bits of a difference are left for its digits."""
+
 Rows = NDArray[np.intp]
 
 
@@ -32,22 +35,29 @@ class Grid:
     """The levels for a precision, and their multipliers for a seed.
 
     Attributes:
-        precision: significand bits p of the function's arithmetic.
+        precision: significand bits p of inputs and of what is kept of a value.
         seed: chooses the multipliers; another seed gives fresh points.
+        value_bits: significand bits of the function's arithmetic, where that is higher; 0 for the same.
     """
 
     precision: int
     seed: int = 0
+    value_bits: int = 0
 
     @property
     def unit(self) -> float:
         """The unit roundoff u = 2^-p."""
         return float(2.0**-self.precision)
 
+    @property
+    def value_unit(self) -> float:
+        """The unit roundoff of the function's arithmetic."""
+        return float(2.0 ** -max(self.precision, self.value_bits))
+
     def group(self, q: int) -> tuple[int, int, int]:
         """Return three levels: the base for q = 0, coarser ones for q > 0, finer ones for q < 0."""
         g = SPACING[self.precision]
-        first = COARSE[self.precision] - 3 * g * q
+        first = max(COARSE[self.precision], min(self.value_bits // 3, FINEST) - 2 * g) - 3 * g * q
         return (first, first + g, first + 2 * g)
 
     @property

@@ -5,15 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck.problem import CHUNK
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid
 from xcheck.reference.sampler import Sampler
 
 LINE_SAFETY = 1.5
 
+SHORT_SAFETY = 4.0
+"""Half the points leave two degrees of freedom, which may show a fifth of the noise once in twenty-five times."""
+
 
 def rounding_floor(grid: Grid, center: RealArray, above: RealArray, below: RealArray, moved: RealArray) -> RealArray:
     """Return the least standard deviation of a value: half an ulp of the values, or of the input as seen in them.
+
+    What is kept of a value rounds by the grid's unit, what the function computes with by its own.
 
     Args:
         grid: gives the precision.
@@ -22,25 +28,30 @@ def rounding_floor(grid: Grid, center: RealArray, above: RealArray, below: RealA
         below: f(x - t).
         moved: |x_j| times the slope, what rounding the input does to the value.
     """
-    largest = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.maximum(center, moved))
-    return np.asarray(0.5 * grid.unit * largest)
+    kept = np.maximum(np.abs(above), np.abs(below))
+    inside = np.maximum(center, moved)
+    if grid.value_unit == grid.unit:
+        return np.asarray(0.5 * grid.unit * np.maximum(kept, inside))
+    return np.asarray(0.5 * np.maximum(grid.unit * kept, grid.value_unit * inside))
 
 
-def noise_line(sampler: Sampler) -> RealArray:
+def noise_line(sampler: Sampler, short: RealArray | None = None) -> RealArray:
     """Measure every output's noise on eight points a few ulps away, shared by all directions.
 
     The idea is ECnoise's (Moré and Wild, SIAM J. Sci. Comput. 33, 2011) with random offsets and a least-squares
     quadratic for the difference table, which resonates with the rounding grid; the spacing is tiny on purpose, since
     what is smooth at 1e-14 is structure and not noise.
 
+    Args:
+        sampler: evaluates.
+        short: the values at the first half of the points, from `short_line`, if they are known.
+
     Returns:
         Standard deviations, shape (m,), normalised, times a safety of 1.5.
     """
-    problem = sampler.problem
-    rng = np.random.default_rng((sampler.grid.seed, 1))
-    offsets, strides = _line_offsets(sampler.grid, problem.n, rng)
-    ulps = _ulps(sampler)
-    values = sampler.values(problem.x + offsets[:, None] * strides * ulps)
+    offsets = _line_offsets(sampler.grid)
+    known = [] if short is None else [short]
+    values = np.vstack([*known, _along_line(sampler, offsets[4 if known else 0 :])])
     center = sampler.center / sampler.size
     t = np.append(offsets, 0.0)
     y = np.vstack([values - center, np.zeros_like(center)])
@@ -49,6 +60,25 @@ def noise_line(sampler: Sampler) -> RealArray:
     bent = joint > 16 * sides  # a kink or a jump at the point, not noise
     noise = np.where(bent, sides, joint)
     return LINE_SAFETY * np.where(np.isfinite(noise), noise, 0.0)
+
+
+def short_line(sampler: Sampler) -> tuple[RealArray, RealArray]:
+    """Measure the noise on half of the points, with a safety to match; returns it and the values at the points."""
+    offsets = _line_offsets(sampler.grid)[:4]
+    values = _along_line(sampler, offsets)
+    center = sampler.center / sampler.size
+    noise = _residual(np.append(offsets, 0.0), np.vstack([values - center, np.zeros_like(center)]), 2, 5)
+    return SHORT_SAFETY * np.where(np.isfinite(noise), noise, np.inf), values
+
+
+def _along_line(sampler: Sampler, offsets: RealArray) -> RealArray:
+    problem, grid = sampler.problem, sampler.grid
+    rng = np.random.default_rng((grid.seed, 1))
+    strides = rng.choice([1.0, 3.0, 5.0, 7.0] if grid.precision == 53 else [1.0], size=problem.n)
+    stride = strides * rng.choice([-1.0, 1.0], size=problem.n) * _ulps(sampler)
+    step = max(1, CHUNK // max(1, problem.n + problem.m))
+    parts = [offsets[i : i + step, None] for i in range(0, len(offsets), step)]
+    return np.vstack([sampler.values(problem.x + part * stride) for part in parts])
 
 
 def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool_]) -> RealArray:
@@ -82,14 +112,15 @@ def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool
     return LINE_SAFETY * best
 
 
-def _line_offsets(grid: Grid, n: int, rng: np.random.Generator) -> tuple[RealArray, RealArray]:
-    signs = np.repeat([1.0, -1.0], 4)
+def _line_offsets(grid: Grid) -> RealArray:
+    """Choose eight offsets in ulps; the first four and the last four have two on either side each."""
+    signs = np.tile([1.0, 1.0, -1.0, -1.0], 2)
     if grid.precision == 53:
+        rng = np.random.default_rng((grid.seed, 7))
         sizes = 2.0 * rng.choice(np.arange(16, 128), size=8, replace=False) + 1
     else:
-        sizes = np.tile([1.0, 2.0, 3.0, 5.0], 2)
-    strides = rng.choice([1.0, 3.0, 5.0, 7.0] if grid.precision == 53 else [1.0], size=n)
-    return signs * sizes, strides * rng.choice([-1.0, 1.0], size=n)
+        sizes = np.array([1.0, 5.0, 2.0, 3.0, 2.0, 3.0, 1.0, 5.0])
+    return np.asarray(signs * sizes)
 
 
 def _ulps(sampler: Sampler) -> RealArray:

@@ -62,10 +62,12 @@ class Sampler:
         center: f(x) as this sampler's first batch computed it, shape (m,), in user units.
         spread: run-to-run standard deviation of f(x), zero for deterministic functions, shape (m,), normalised.
         size: the power of two near every output's magnitude, shape (m,).
+        magnitude: |f(x)|, 0 where it is not finite, shape (m,), normalised. A problem in higher precision has
+            differences from f(x) for values, so that its center is 0 and its magnitude is not.
     """
 
     def __init__(self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None) -> None:
-        """Evaluate the base levels' two outer members in every direction, and the point twice.
+        """Evaluate the base levels' two outer members in every direction, and the point once more.
 
         Args:
             problem: the function.
@@ -83,10 +85,12 @@ class Sampler:
         self.size = np.ones(self.m)
         coarse, _, fine = grid.group(0)
         everything = np.arange(directions.count)
-        self._evaluate([(coarse, everything), (fine, everything)], centers=2)
+        self._evaluate([(coarse, everything), (fine, everything)], centers=1)
         self.center = self._centers[0]
         self.size = self._choose_size(fine)
-        self.repeatable = bool(np.array_equal(self._centers[0], self._centers[1], equal_nan=True))
+        value = np.abs(problem.y if project is None else problem.y @ project) if problem.relative else np.abs(self.center)
+        self.magnitude = np.where(np.isfinite(value), value, 0.0) / self.size
+        self.repeatable = self._is_repeatable()
         self.spread = np.zeros(self.m) if self.repeatable else self._measure_spread()
 
     def ensure(self, levels: Iterable[int], rows: Rows) -> None:
@@ -136,6 +140,15 @@ class Sampler:
             size = np.fmax(size, np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values)))
         size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
         return np.asarray(np.ldexp(1.0, np.clip(np.frexp(size)[1], -1000, 1000)))
+
+    def _is_repeatable(self) -> bool:
+        """Compare two evaluations of the point; what a batch gives may differ from a single one in its rounding."""
+        first = self.problem.y - self.problem.y if self.problem.relative else self.problem.y
+        first = first if self.project is None else first @ self.project
+        if np.array_equal(first, self.center, equal_nan=True):
+            return True
+        again = self._outputs(self.problem.x[None])[0]
+        return np.array_equal(again, first, equal_nan=True) or np.array_equal(again, self.center, equal_nan=True)
 
     def _measure_spread(self) -> RealArray:
         self._centers += list(self._outputs(np.repeat(self.problem.x[None], 6, axis=0)))

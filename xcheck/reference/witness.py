@@ -15,13 +15,16 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, estimate, explain
 from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
-from xcheck.reference.noise import noise_line, rounding_floor
+from xcheck.reference.noise import noise_line, rounding_floor, short_line
 from xcheck.reference.sampler import Sampler, Samples
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Rules
 
 ALPHA = 1e-6
 """Chance of one bar in a whole check being too small because of noise."""
+
+FEW = 4
+"""Up to this many directions the noise is first measured on half of the points."""
 
 ROUNDS = 6
 PAIRS = 2**20
@@ -32,13 +35,12 @@ class Witness:
     """Finite differences of one problem along a set of directions; arrays are (directions, outputs).
 
     Attributes:
+        source: what the reference is called.
         sampler: the values.
         row_scale: the largest trusted derivative of every output, shape (m,), normalised.
         slope_scale: the same per unit of the inputs instead of per scale of each, shape (m,).
         z: the quantile that bars cover, which grows with the logarithm of the number of entries.
     """
-
-    source = "finite differences"
 
     def __init__(
         self,
@@ -51,16 +53,18 @@ class Witness:
         """Evaluate the first two levels in every direction."""
         directions = Coordinates(problem) if directions is None else directions
         self.problem = problem
+        self.source = problem.how
         self.project = project
         self.entries = entries or max(1, directions.count * (problem.m if project is None else project.shape[1]))
         self.directions = directions
-        self.grid = Grid(problem.precision, seed)
+        self.grid = Grid(problem.precision, seed, problem.value_bits)
         self.sampler = Sampler(problem, directions, self.grid, project)
         self.row_scale = np.zeros(self.sampler.m)
         self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
         self.z = float(np.sqrt(2 * np.log(2 * self.entries / ALPHA)))
         self._noise: RealArray | None = None
+        self._short: RealArray | None = None
 
     def fresh(self, rows: Rows) -> Witness:
         """Return a witness on some of the directions whose every point is another."""
@@ -77,10 +81,24 @@ class Witness:
         return float(2 * self.grid.unit**0.4)
 
     def noise(self) -> RealArray:
-        """Every output's noise as measured on the noise line and from run to run, shape (m,)."""
+        """Every output's noise as measured near the point and from run to run, shape (m,), normalised.
+
+        Few directions begin with half of the points, so that a right claim costs little; `measure_noise` adds the rest.
+        """
+        if self._noise is None and self.directions.count > FEW:
+            self.measure_noise()
         if self._noise is None:
-            self._noise = np.maximum(noise_line(self.sampler), self.sampler.spread)
+            noise, self._short = short_line(self.sampler)
+            self._noise = np.maximum(noise, self.sampler.spread)
         return self._noise
+
+    def measure_noise(self) -> bool:
+        """Measure the noise on all points; returns whether that is news."""
+        if self._noise is not None and self._short is None:
+            return False
+        self._noise = np.maximum(noise_line(self.sampler, self._short), self.sampler.spread)
+        self._short = None
+        return True
 
     def raise_scale(self, sizes: RealArray, slopes: RealArray) -> None:
         """Let trusted derivatives raise `row_scale` to `sizes` and `slope_scale` to `slopes`, shape (m,) each."""
@@ -90,8 +108,8 @@ class Witness:
 
     def value_scale(self) -> RealArray:
         """Return the outputs' sizes, complex ones as a whole, shape (m,), normalised."""
-        value = np.abs(np.where(np.isfinite(self.sampler.center), self.sampler.center, 0.0))
-        return np.asarray(np.maximum(value, value[self._partner]) / self.sampler.size)
+        value = self.sampler.magnitude
+        return np.asarray(np.maximum(value, value[self._partner] * self.sampler.size[self._partner] / self.sampler.size))
 
     def size_beside(self, rows: Rows | slice) -> RealArray:
         """Return the size that entries near zero are resolved relative to, shape (r, m), normalised.
@@ -114,6 +132,7 @@ class Witness:
         Returns:
             Normalised estimates, shape (r, m); unknown where not wanted.
         """
+        self.measure_noise()
         result = Estimate.unknown(wanted.shape)
         finite = np.isfinite(self.sampler.center)
         result.status[:, ~finite] = Status.NONFINITE
@@ -152,7 +171,7 @@ class Witness:
     def ladder(self, levels: tuple[int, ...], rows: Rows, keep: Mask) -> tuple[Ladder, RealArray]:
         """Build the quotients of the kept pairs `(rows, outputs)` and the rounding part of their noise."""
         samples = self.sampler.take(levels, rows)
-        return _quotients(samples, self.noise(), self.grid, keep, 1.0 / self.sampler.size, self.value_scale())
+        return _quotients(samples, self.noise(), self.grid, keep, self.sampler, self.value_scale())
 
     def rules(self, floor: RealArray) -> Rules:
         """Return the rules for windows."""
@@ -217,7 +236,7 @@ class Witness:
 
 
 def _quotients(
-    samples: Samples, noise: RealArray, grid: Grid, keep: Mask, one: RealArray, scale: RealArray
+    samples: Samples, noise: RealArray, grid: Grid, keep: Mask, sampler: Sampler, scale: RealArray
 ) -> tuple[Ladder, RealArray]:
     row, output = np.nonzero(keep)
     center = samples.center[output]
@@ -229,11 +248,12 @@ def _quotients(
         even = up - down - central * (plus - minus)
         floor = rounding_floor(grid, scale[output], above, below, samples.offset[row] * np.abs(central))
         floor = np.where(np.isfinite(floor), floor, 0.0)
-        growth = np.fmax(np.abs(above), np.abs(below)) / np.maximum(np.abs(center), np.finfo(np.float64).tiny)
+        size = sampler.magnitude[output]
+        growth = np.fmax(np.abs(above), np.abs(below)) / np.maximum(size, np.finfo(np.float64).tiny)
         growth = np.clip(np.where(np.isfinite(growth), growth, 1.0), 1.0, 16.0)
         sigma = np.maximum(floor, noise[output] * growth)
         right, left = up / plus, down / minus
-    inner = np.maximum(np.abs(center), one[output])
+    inner = np.maximum(size, 1.0 / sampler.size[output]) * (grid.value_unit / grid.unit)
     ladder = Ladder(
         np.array(samples.levels), plus, minus, up, down, central, even, right, left, sigma, inner, samples.reach[row]
     )
