@@ -1,4 +1,4 @@
-"""Derivatives of known truth: xcheck calls no wrong one right and no right one wrong; the scoreboard counts as it says."""
+"""Derivatives of known truth: no wrong one is called right, no right one wrong; the scoreboard counts as it says."""
 
 from __future__ import annotations
 
@@ -218,7 +218,10 @@ def test_rows_come_back_from_the_process_that_runs_them() -> None:
     assert found[0].outcome.answer is Answer.AGREE
 
 
-def test_a_checker_that_hangs_costs_one_row() -> None:
-    found = list(rows(Chunk("right", "numpy", 0, 1, most=1), ["xcheck"], -1.0, lambda line: None))
+def test_a_chunk_that_cannot_be_made_is_told() -> None:
+    said: list[str] = []
 
-    assert [r.outcome.answer for r in found] in ([Answer.ERROR], [Answer.AGREE])
+    found = list(rows(Chunk("operators", "no_such_framework", 0, 1), ["xcheck"], 60.0, said.append))
+
+    assert not found
+    assert "No module named 'cases.no_such_framework_operators'" in said[0]
