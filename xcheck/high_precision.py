@@ -209,7 +209,8 @@ class HighPrecision(Problem):
         return result
 
     def _outputs(self, point: RealArray) -> list[NDArray[Any]]:
-        assert self.arithmetic is not None and self.function is not None
+        assert self.arithmetic is not None
+        assert self.function is not None
         self.pin()
         numbers = [self.arithmetic.from_float(a) for a in self.inputs.unpack(point)]
         constants = [self._constant(leaf) for leaf in self.call.constant]

@@ -17,6 +17,7 @@ from xcheck.protocol import RealArray
 from xcheck.reference.confirm import NO_DERIVATIVE, VETOES, adds_up, confirm
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Rows, mirrored
+from xcheck.reference.polish import polish
 from xcheck.reference.screen import Screening, screen
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.windows import Mask
@@ -30,6 +31,9 @@ RETESTED = 16
 
 CLOSELY = 2**15
 """At most this many plainly wrong entries are looked at closely; they stand for the others."""
+
+POLISHED = 256
+"""Directions that may be given 24 evaluations more each where their bars are too wide."""
 
 ADDED = 32
 """At most this many outputs are tested for slopes that do not add up; they stand for the others."""
@@ -314,10 +318,13 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * case.witness.value_scale()
+    own = (
+        8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * case.witness.value_scale()
+    )
     rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
+    _sharpen(case, rows, open_, estimate, rounding)
     size, center = case.witness.sampler.size, case.witness.sampler.center
     row, output = np.nonzero(open_)
     where = (rows[row], output)
@@ -348,6 +355,15 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     suspects &= np.isfinite(c) | ~beside
     if np.any(suspects):
         _confirm(case, rows, estimate, rounding, suspects)
+
+
+def _sharpen(case: _Case, rows: Rows, open_: Mask, estimate: Estimate, rounding: RealArray) -> None:
+    """Narrow bars that hold the claim and are too wide to mean something, with a finer ladder of large steps."""
+    c = case.claimed[rows]
+    held = open_ & (estimate.status <= Status.NOISY) & (np.abs(c - estimate.value) <= estimate.bar + rounding)
+    blurred = held & ~case.sharp(rows, estimate.bar, rounding, c)
+    if np.any(blurred) and np.count_nonzero(np.any(blurred, axis=1)) <= POLISHED:
+        polish(case.witness, rows, blurred, estimate)
 
 
 def _note_slopes(result: Judgement, rows: Rows, estimate: Estimate, open_: Mask) -> None:

@@ -19,6 +19,7 @@ from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
 from xcheck.pytree import descend
 from xcheck.reference.grid import signed_probes
+from xcheck.reference.polish import polish
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.witness import Witness
 
@@ -125,6 +126,7 @@ def finite_difference(
     backend: str | Backend | None = None,
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
+    precise: bool = False,
     seed: int = 0,
 ) -> Measured:
     """Measure the derivative by differences of values, with an error bar for every entry.
@@ -133,12 +135,22 @@ def finite_difference(
     noisy or curved. The bar covers truncation and noise; at kinks, jumps and edges of the domain there is no slope,
     and the value is NaN with an infinite bar.
 
+    Args:
+        f: the function, called as `f(*inputs, **kwargs)`.
+        *inputs: the point.
+        backend: as in `check`.
+        kwargs: keyword arguments for `f`.
+        wrt: which inputs vary.
+        precise: extrapolate from large steps as well: bars near 1e-12 instead of 1e-10, for 24 evaluations more for
+            every input.
+        seed: chooses the steps and pins the random generators.
+
     Returns:
         `(value, error_bar)`, NumPy arrays of the shapes that `gradient` or `jacobian` return.
     """
     with prepared(read_call(f, inputs, kwargs, backend, wrt), seed) as arena:
         problem = arena.problem
-        value, bar, _ = _measure(arena, np.ones((problem.m, problem.n), bool))
+        value, bar, _ = _measure(arena, np.ones((problem.m, problem.n), bool), precise)
         if quantity_of(problem) == "gradient" and not problem.outputs.blocks[0].is_complex:
             return Measured(nest_inputs(problem, value[0], _plain), _nest_gradient_bars(problem, bar))
         return Measured(nest_jacobian(problem, value, _plain, bar), nest_bars(problem, bar, _plain))
@@ -149,10 +161,16 @@ def _nest_gradient_bars(problem: Problem, bar: RealArray) -> Any:
     return descend(nest_bars(problem, bar, _plain), problem.output.paths[0])
 
 
-def _measure(arena: Arena, wanted: NDArray[np.bool_]) -> tuple[RealArray, RealArray, NDArray[Any]]:
+def _measure(
+    arena: Arena, wanted: NDArray[np.bool_], precise: bool = False
+) -> tuple[RealArray, RealArray, NDArray[Any]]:
     """Measure the wanted entries, shape (m, n); returns values, bars and statuses of that shape."""
     witness = Witness(arena.reference, seed=arena.seed)
-    found = witness.measure(np.arange(arena.problem.n), np.ascontiguousarray(wanted.T)).scaled(witness.units)
+    rows, entries = np.arange(arena.problem.n), np.ascontiguousarray(wanted.T)
+    found = witness.measure(rows, entries)
+    if precise:
+        polish(witness, rows, entries, found)
+    found = found.scaled(witness.units)
     known = found.status <= Status.FLAT
     value, bar = np.where(known, found.value, np.nan), np.where(known, found.bar, np.inf)
     return value.T, bar.T, found.status.T

@@ -88,7 +88,9 @@ class Sampler:
         self._evaluate([(coarse, everything), (fine, everything)], centers=1)
         self.center = self._centers[0]
         self.size = self._choose_size(fine)
-        value = np.abs(problem.y if project is None else problem.y @ project) if problem.relative else np.abs(self.center)
+        value = (
+            np.abs(problem.y if project is None else problem.y @ project) if problem.relative else np.abs(self.center)
+        )
         self.magnitude = np.where(np.isfinite(value), value, 0.0) / self.size
         self.repeatable = self._is_repeatable()
         self.spread = np.zeros(self.m) if self.repeatable else self._measure_spread()

@@ -31,8 +31,10 @@ REASONS = {
     Status.EDGE: "the point is on the edge of the function's domain: one side is not finite",
     Status.NONFINITE: "the function's value at the point is not finite (NaN or infinity)",
     Status.NONDETERMINISTIC: "the function is random or keeps a state: it gives different values at the same point",
-    Status.SATURATED: "the function's values are flat to rounding here, so they cannot settle a slope this small (a witness= in higher "
-    "precision could)",
+    Status.SATURATED: (
+        "the function's values are flat to rounding here, so they cannot settle a slope this small (a witness= in "
+        "higher precision could)"
+    ),
     Status.UNRESOLVED: "differences of the function's values do not converge to a slope",
 }
 """One sentence for every status that leaves an entry without a derivative."""

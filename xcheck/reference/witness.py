@@ -109,7 +109,9 @@ class Witness:
     def value_scale(self) -> RealArray:
         """Return the outputs' sizes, complex ones as a whole, shape (m,), normalised."""
         value = self.sampler.magnitude
-        return np.asarray(np.maximum(value, value[self._partner] * self.sampler.size[self._partner] / self.sampler.size))
+        return np.asarray(
+            np.maximum(value, value[self._partner] * self.sampler.size[self._partner] / self.sampler.size)
+        )
 
     def size_beside(self, rows: Rows | slice) -> RealArray:
         """Return the size that entries near zero are resolved relative to, shape (r, m), normalised.
@@ -167,6 +169,10 @@ class Witness:
     def levels_known(self, row: int) -> tuple[int, ...]:
         """Return the levels that have been evaluated along a direction."""
         return self.sampler.levels_known(row)
+
+    def reachable(self, levels: tuple[int, ...], row: int) -> tuple[int, ...]:
+        """Return those of the levels whose steps stay in the neighbourhood of the inputs along a direction."""
+        return allowed_levels(self.grid, self.directions, np.intp(row), levels)
 
     def ladder(self, levels: tuple[int, ...], rows: Rows, keep: Mask) -> tuple[Ladder, RealArray]:
         """Build the quotients of the kept pairs `(rows, outputs)` and the rounding part of their noise."""
