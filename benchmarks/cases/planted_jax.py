@@ -27,12 +27,13 @@ class Tools:
 
     def pull(self, f: Function, inputs: tuple[Any, ...], cotangent: Callable[[Any], np.ndarray]) -> list[Any]:
         """Evaluate `f` and pull a cotangent back; empty where not all is floating-point and the output one array."""
-        if not all(isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.inexact) for x in inputs):
+        if not all(isinstance(x, (jax.Array, np.ndarray)) and jnp.issubdtype(x.dtype, jnp.inexact) for x in inputs):
             return []
-        y, pull = jax.vjp(f, *inputs)
-        if not isinstance(y, jax.Array) or not jnp.issubdtype(y.dtype, jnp.inexact) or not y.size:
-            return []
-        return [np.asarray(g) for g in pull(self.constant(cotangent(y), y))]
+        with jax.enable_x64(True):
+            y, pull = jax.vjp(f, *map(jnp.asarray, inputs))
+            if not isinstance(y, jax.Array) or not jnp.issubdtype(y.dtype, jnp.inexact) or not y.size:
+                return []
+            return [np.asarray(g) for g in pull(self.constant(cotangent(y), y))]
 
     def flawed(self, f: Function, flaw: Flaw, inputs: tuple[Any, ...]) -> Function:  # noqa: ARG002
         """Wrap `f`."""
