@@ -205,7 +205,14 @@ def test_the_page_names_every_false_verdict_with_its_report() -> None:
 def test_rows_come_back_from_the_process_that_runs_them() -> None:
     said: list[str] = []
 
-    found = list(rows(Chunk("right", "numpy", 0, 1, most=2), ["xcheck", "Taylor rate"], 60.0, said.append))
+    found = list(
+        rows(
+            Chunk("right", "numpy", "cases.right:right", (("numpy",),), most=2),
+            ["xcheck", "Taylor rate"],
+            60.0,
+            said.append,
+        )
+    )
 
     assert not said
     assert [(r.name, r.checker) for r in found] == [
@@ -221,7 +228,7 @@ def test_rows_come_back_from_the_process_that_runs_them() -> None:
 def test_a_chunk_that_cannot_be_made_is_told() -> None:
     said: list[str] = []
 
-    found = list(rows(Chunk("operators", "no_such_framework", 0, 1), ["xcheck"], 60.0, said.append))
+    found = list(rows(Chunk("operators", "", "cases.no_such:operators", (0, 1)), ["xcheck"], 60.0, said.append))
 
     assert not found
-    assert "No module named 'cases.no_such_framework_operators'" in said[0]
+    assert "No module named 'cases.no_such'" in said[0]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
+from typing import Any
 
 from cases.case import Case
 
-FRAMEWORKS = ("torch", "jax", "tensorflow", "numpy")
-WITH_OPERATORS = ("torch", "jax", "tensorflow")
 GROUPS = ("wrong", "right", "planted", "operators")
+FRAMEWORKS = ("torch", "jax", "tensorflow", "numpy")
+WITH_OPERATORS = FRAMEWORKS[:3]
 
 
 @dataclass(frozen=True)
@@ -20,44 +22,46 @@ class Chunk:
 
     Attributes:
         group: "wrong", "right", "planted" or "operators".
-        framework: which framework's cases; "all" for planted errors, whose generator goes through all of them.
-        seed: for those that are drawn.
-        points: how many points each operator gets.
+        framework: which framework has to be there; empty if the cases choose among those that are.
+        source: `module:function` that yields them.
+        arguments: what it is called with; the same arguments yield the same cases in every process.
         most: how many cases at most; 0 for all.
     """
 
     group: str
     framework: str
-    seed: int
-    points: int
+    source: str
+    arguments: tuple[Any, ...]
     most: int = 0
 
     def cases(self) -> Iterator[Case]:
-        """Yield the cases; the same chunk yields the same ones in every process."""
-        for number, case in enumerate(self._all()):
-            if self.most and number >= self.most:
-                return
-            yield case
-
-    def _all(self) -> Iterator[Case]:
-        if self.group == "planted":
-            return import_module("cases.planted").planted(self.seed)
-        if self.group == "operators":
-            return import_module(f"cases.{self.framework}_operators").operators(self.seed, self.points)
-        listed: Callable[..., Iterator[Case]] = getattr(import_module(f"cases.{self.group}"), self.group)
-        return listed([self.framework])
+        """Yield the cases."""
+        module, _, function = self.source.partition(":")
+        yield from islice(getattr(import_module(module), function)(*self.arguments), self.most or None)
 
 
 def chunks(groups: list[str], seed: int, points: int, most: int = 0) -> tuple[list[Chunk], list[str]]:
     """Return the chunks of the `groups` whose modules and frameworks are there, and a line for each that is not."""
     found, missing = [], []
-    for group in groups:
-        for framework in {"planted": ("all",), "operators": WITH_OPERATORS}.get(group, FRAMEWORKS):
-            module = {"planted": "cases.planted", "operators": f"cases.{framework}_operators"}.get(group)
-            if framework != "all" and find_spec(framework) is None:
-                missing.append(f"{group}: {framework} is not installed")
-            elif module is not None and find_spec(module) is None:
-                missing.append(f"{group}: there is no {module}")
-            else:
-                found.append(Chunk(group, framework, seed, points, most))
+    for chunk in _all(seed, points, most):
+        module = chunk.source.partition(":")[0]
+        if chunk.group not in groups:
+            continue
+        if chunk.framework and find_spec(chunk.framework) is None:
+            missing.append(f"{chunk.group}: {chunk.framework} is not installed")
+        elif find_spec(module) is None:
+            missing.append(f"{chunk.group}: there is no {module}")
+        else:
+            found.append(chunk)
     return found, missing
+
+
+def _all(seed: int, points: int, most: int) -> Iterator[Chunk]:
+    for group in ("wrong", "right"):
+        for framework in FRAMEWORKS:
+            yield Chunk(group, framework, f"cases.{group}:{group}", ((framework,),), most)
+    yield Chunk("wrong", "torch", "cases.torch_wrong:wrong", (seed,), most)
+    yield Chunk("right", "torch", "cases.torch_tricky:tricky", (seed,), most)
+    yield Chunk("planted", "", "cases.planted:planted", (seed,), most)
+    for framework in WITH_OPERATORS:
+        yield Chunk("operators", framework, f"cases.{framework}_operators:operators", (seed, points), most)

@@ -72,7 +72,7 @@ def rows(chunk: Chunk, checkers: list[str], timeout: float, tell: Callable[[str]
             elif kind == "finished":
                 return
             elif current is None:
-                tell(f"{chunk.group}, {chunk.framework}: {content} between two cases; the rest was left out")
+                tell(f"{chunk.group}, {chunk.source}: {content} between two cases; the rest was left out")
                 return
             else:
                 row = Row(**current, outcome=Outcome(Answer.ERROR, timeout, 0, content))
@@ -133,6 +133,6 @@ def _serve(sender: Connection, chunk: Chunk, checkers: list[str], done: set[tupl
                 sender.send(("start", about))
                 sender.send(("row", Row(**about, outcome=run(checker, case))))
     except Exception:
-        sender.send(("broken", f"{chunk.group}, {chunk.framework}:\n{traceback.format_exc()}"))
+        sender.send(("broken", f"{chunk.group}, {chunk.source}:\n{traceback.format_exc()}"))
         return
     sender.send(("finished", None))
