@@ -27,13 +27,14 @@ def draw(rows: list[Row], path: Path) -> None:
 
     figure, (wrong, right, planted) = plt.subplots(1, 3, figsize=(13, 4.7), layout="constrained")
     _shares(wrong, [row for row in rows if row.group == "wrong"], WRONG)
-    wrong.set_title("(a) wrong derivatives", fontsize=11)
+    wrong.set_title("(a) wrong derivatives, called right or not decided", fontsize=10)
     wrong.set_xlabel("% of those that the checker can be asked about")
     _shares(right, [row for row in rows if row.group == "right"], RIGHT)
-    right.set_title("(b) right ones, and points at kinks", fontsize=11)
+    right.set_title("(b) right ones and kinks, called wrong or not decided", fontsize=10)
     right.set_xlabel("% of those that the checker can be asked about")
     right.set_yticklabels([])
     _curves(planted, [row for row in rows if row.group == "planted"])
+    figure.legend(*wrong.get_legend_handles_labels(), fontsize=9, loc="outside lower left", ncols=3, frameon=False)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=110)
     plt.close(figure)
 
@@ -41,14 +42,14 @@ def draw(rows: list[Row], path: Path) -> None:
 Share = tuple[str, str, Callable[[Row], bool]]
 
 WRONG: tuple[Share, ...] = (
-    ("called right", PASS, lambda row: row.truth == "wrong" and row.outcome.answer is Answer.AGREE),
+    ("false verdict", PASS, lambda row: row.truth == "wrong" and row.outcome.answer is Answer.AGREE),
     ("inconclusive", OPEN, lambda row: row.truth == "wrong" and row.outcome.answer is Answer.INCONCLUSIVE),
-    ("no answer (crash, NaN)", NONE, lambda row: row.truth == "wrong" and row.outcome.answer is Answer.ERROR),
+    ("no answer (crash, timeout, NaN)", NONE, lambda row: row.truth == "wrong" and row.outcome.answer is Answer.ERROR),
 )
 RIGHT: tuple[Share, ...] = (
-    ("called wrong", PASS, lambda row: row.truth != "wrong" and row.outcome.answer is Answer.DISAGREE),
-    ("right, but inconclusive", OPEN, lambda row: row.truth == "right" and row.outcome.answer is Answer.INCONCLUSIVE),
-    ("no answer (crash, NaN)", NONE, lambda row: row.truth != "wrong" and row.outcome.answer is Answer.ERROR),
+    ("false verdict", PASS, lambda row: row.truth != "wrong" and row.outcome.answer is Answer.DISAGREE),
+    ("inconclusive", OPEN, lambda row: row.truth == "right" and row.outcome.answer is Answer.INCONCLUSIVE),
+    ("no answer (crash, timeout, NaN)", NONE, lambda row: row.truth != "wrong" and row.outcome.answer is Answer.ERROR),
 )
 
 
@@ -66,7 +67,6 @@ def _shares(axes: Any, rows: list[Row], shares: tuple[Share, ...]) -> None:
         axes.annotate(f" of {len(kept[name])}", (end, name), va="center", fontsize=8, color="#444444")
     axes.set_xlim(0, 116)
     axes.set_xticks(range(0, 101, 20))
-    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -86,7 +86,7 @@ def _curves(axes: Any, planted: list[Row]) -> None:
     axes.set_ylim(-3, 103)
     axes.set_xlabel("relative size of the error")
     axes.set_ylabel("% called wrong")
-    axes.set_title("(c) planted errors: which are seen", fontsize=11)
+    axes.set_title("(c) planted errors: which are seen", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.lines:
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4, frameon=False)
+        axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
