@@ -7,7 +7,6 @@ import pytest
 
 import xcheck
 from xcheck import Verdict
-from xcheck.probing import bisect
 
 
 def wrong_gradient_report():
@@ -117,15 +116,6 @@ def test_a_product_that_is_not_linear_is_not_excused(torch) -> None:
 
     report = xcheck.check(Nonlinear.apply, torch.ones(100, dtype=torch.float64), raises=False)
     assert report.verdict is Verdict.DISAGREE
-
-
-@pytest.mark.parametrize("place", [0, 3, 16, 99])
-def test_bisection_finds_one_place(place: int) -> None:
-    assert bisect(np.ones(100), lambda v: bool(v[place])) == place
-
-
-def test_bisection_gives_up_where_no_half_is_wrong_by_itself() -> None:
-    assert bisect(np.ones(8), lambda v: bool(v.sum() > 6)) is None
 
 
 def test_the_modes_are_compared_to_rounding(torch) -> None:

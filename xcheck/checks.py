@@ -10,15 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from xcheck.budget import Budget, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Undecided, compare_modes
-from xcheck.derivatives import forward_jacobian, reverse_jacobian
+from xcheck.derivatives import forward_jacobian, quantity_of, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import Judgement, judge
-from xcheck.probing import Arena, PulledRows, probe_forward, probe_reverse, probe_rows
+from xcheck.probing import (
+    Arena,
+    Products,
+    PulledRows,
+    compare_products,
+    forward_products,
+    input_probes,
+    probe_diagonal,
+    pulled_rows,
+    reverse_products,
+)
 from xcheck.problem import Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
 from xcheck.randomness import pinned
@@ -27,15 +38,12 @@ from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Report
 from xcheck.verdict import Verdict
 
-FULL_ENTRIES = 4_000_000
-"""Jacobians of at most this many entries are compared entry by entry."""
-
-FULL_NUMBERS = 400_000_000
-"""And only while the displaced points and their values hold at most this many numbers."""
-
 FORWARD_COLUMNS = 8
 """Up to this many inputs the whole forward-mode Jacobian is compared with the reference; beyond, three products with
 the reverse-mode Jacobian stand for it, and the whole follows only if they differ."""
+
+DIAGONAL_FROM = 8
+"""Diagonals of more inputs than this are first compared by products with probes."""
 
 SETTLED = 64
 """Inputs whose open entries are looked at in long double; it has no fast matrix products."""
@@ -56,6 +64,7 @@ def check(
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
     witness: Callable[..., Any] | None = None,
+    budget: float | int | None = None,
     raises: bool = True,
     seed: int = 0,
 ) -> Report:
@@ -82,6 +91,8 @@ def check(
         witness: the same function in higher precision, called with the same arguments as mpmath numbers (arrays of
             them as NumPy object arrays, 50 digits) or, if it does not accept those, as `np.longdouble`. The reference
             is then measured on it, which settles what float64 values cannot: tails, cancellation.
+        budget: what the check may cost: seconds as a float, function evaluations as an int; about a second if None. If
+            all entries of the Jacobian cost more, products with random probes are compared, and the report says so.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator; the same seed gives the same report.
 
@@ -97,7 +108,7 @@ def check(
     """
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
-    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, witness, seed)
+    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, witness, budget, seed)
     if raises and report.verdict is Verdict.DISAGREE:
         raise DerivativeError(report)
     if raises and report.verdict is Verdict.INCONCLUSIVE:
@@ -121,13 +132,14 @@ def _examine(
     kwargs: dict[str, Any],
     wrt: Wrt,
     witness: Callable[..., Any] | None,
+    budget: Budget,
     seed: int,
 ) -> Report:
     start = perf_counter()
     derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
     function = _value_only(f) if has_gradient else f
     call = read_call(function, inputs, kwargs, backend, wrt)
-    with prepared(call, seed, witness) as arena:
+    with prepared(call, seed, witness, read_budget(budget)) as arena:
         found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
         if arena.problem.n == 0 or arena.problem.m == 0:
             found.notes.append("there is nothing to compare: the input or the output is empty")
@@ -151,13 +163,15 @@ def _examine(
 
 
 @contextmanager
-def prepared(call: Call, seed: int, witness: Callable[..., Any] | None = None) -> Iterator[Arena]:
+def prepared(
+    call: Call, seed: int, witness: Callable[..., Any] | None = None, budget: Budget = None
+) -> Iterator[Arena]:
     """Pin the random generators, evaluate the point, and find the problem that the reference is measured on."""
     with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
         problem = Problem.at(call, rewind)
         wide = problem.in_float64() or problem
         reference = wide if witness is None else read_witness(problem, witness)
-        yield Arena(problem, reference, seed, wide)
+        yield Arena(problem, reference, seed, wide, plan(problem, reference, budget))
 
 
 def _check_given(
@@ -175,7 +189,7 @@ def _check_given(
         "jvp": given_jvp,
     }
     problem = arena.problem
-    whole = _is_whole(problem)
+    whole = arena.plan.whole
     claims = [readers[name](problem, derivative, kwargs) for name, derivative in given.items()]
     if value_and_gradient is not None:
         pair = value_and_gradient
@@ -183,6 +197,9 @@ def _check_given(
     rows = [claim for claim in claims if not whole and claim.claim.value.shape == (1, problem.n)]
     rest = [claim for claim in claims if not any(claim is row for row in rows)]
     found.comparisons += [_probe_given(arena, claim) for claim in rows]
+    diagonals = [claim for claim in rest if _is_long_diagonal(problem, claim)]
+    rest = [claim for claim in rest if not any(claim is long for long in diagonals)]
+    found.comparisons += [_probe_diagonal(arena, claim) for claim in diagonals]
     if rest:
         witness = Witness(arena.reference, seed=arena.seed)
         found.comparisons += [_compare_given(arena, witness, claim) for claim in rest]
@@ -193,16 +210,23 @@ def _check_given(
         found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
 
 
-def _is_whole(problem: Problem) -> bool:
-    """Tell whether the problem is small enough to compare every entry."""
-    return problem.n * problem.m <= FULL_ENTRIES and 4 * problem.n * (problem.n + problem.m) <= FULL_NUMBERS
-
-
 def _probe_given(arena: Arena, given: Given) -> Comparison:
     """Compare a gradient of very many inputs by its products with probes."""
     claim, gradient = given.claim, np.where(given.columns, given.claim.value[0], 0.0)
     rows = PulledRows(claim.source, lambda w: w[0] * gradient, arena.problem.y, claim.precision)
-    return replace(probe_rows(arena, rows), notes=given.notes)
+    vectors = input_probes(arena.problem, arena.seed, arena.plan.probes, 1.0)
+    (found,) = compare_products(arena, vectors, [reverse_products(arena, rows, vectors)])
+    return replace(found, notes=(*given.notes, *found.notes))
+
+
+def _is_long_diagonal(problem: Problem, given: Given) -> bool:
+    return given.claim.quantity == "Jacobian diagonal" and problem.n > DIAGONAL_FROM
+
+
+def _probe_diagonal(arena: Arena, given: Given) -> Comparison:
+    """Compare a long diagonal by products first."""
+    found = probe_diagonal(arena, given.claim, given.columns)
+    return replace(found, notes=(*given.notes, *found.notes))
 
 
 def _compare_given(arena: Arena, witness: Witness, given: Given) -> Comparison:
@@ -239,7 +263,7 @@ def _check_backend(arena: Arena, found: _Findings) -> None:
             "diagonal=, vjp=, jvp= or has_gradient=True), a backend= that the function is written for, or call "
             "xcheck.finite_difference to measure the derivative."
         )
-    if _is_whole(problem):
+    if arena.plan.whole:
         _check_whole(arena, found)
     else:
         _check_by_probes(arena, found)
@@ -271,16 +295,29 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
 
 
 def _check_by_probes(arena: Arena, found: _Findings) -> None:
-    for mode, probe in (("vjp", probe_reverse), ("jvp", probe_forward)):
-        source = f"{arena.problem.backend.name}/{mode}"
-        if mode == "jvp" and any(line.startswith(source) for line in found.unchecked):
-            continue
+    """Compare reverse mode with the reference, and forward mode with reverse mode, or with the reference as well."""
+    problem = arena.problem
+    vectors = input_probes(problem, arena.seed, arena.plan.probes, 1.0)
+    claims: list[Products] = []
+    for mode in ("vjp", "jvp"):
+        if mode == "jvp" and claims and problem.m == 1:
+            continue  # with one output, inner products with reverse mode tell as much
         try:
-            found.comparisons.append(probe(arena))
+            if mode == "vjp":
+                claims.append(reverse_products(arena, pulled_rows(arena), vectors))
+            else:
+                claims.append(forward_products(arena, vectors))
         except NotImplementedError as error:
-            found.unchecked.append(f"{source}: no rule ({_first_line(error)})")
-    if len(found.comparisons) == 2:
-        _modes(arena, None, None, found)
+            found.unchecked.append(f"{problem.backend.name}/{mode}: no rule ({_first_line(error)})")
+    found.comparisons += compare_products(arena, vectors, claims)
+    reverse = next((claim for claim in claims if claim.weights is not None), None)
+    if reverse is not None and (len(claims) == 2 or (problem.m == 1 and _has_both(problem))):
+        gradient = None
+        if problem.m == 1 and reverse.gradients is not None:
+            gradient = Claim(quantity_of(problem), reverse.gradients, reverse.source, problem.precision)
+        modes = _modes(arena, gradient, None, found)
+        if modes is not None and modes.verdict is Verdict.DISAGREE and len(claims) == 1:
+            found.comparisons += compare_products(arena, vectors, [forward_products(arena, vectors)])
 
 
 def _modes(
@@ -340,6 +377,8 @@ def _has_both(problem: Problem) -> bool:
 
 def _note_problem(arena: Arena, found: _Findings) -> None:
     problem = arena.problem
+    if arena.plan.reason and any(c.method == "probes" for c in found.comparisons):
+        found.notes.append(f"random probes stand for the entries: {arena.plan.reason}")
     if problem.mutated:
         found.notes.append(f"{problem.call.title} changes its input in place: {', '.join(problem.mutated)}")
     if problem.random or arena.reference.random:

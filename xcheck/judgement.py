@@ -135,6 +135,17 @@ class Judgement:
         codes = [SENTENCES.index(sentence) for sentence in blunt]
         return np.asarray((self.verdict == INCONCLUSIVE) & np.isin(self.reason, codes))
 
+    def take_over(self, other: Judgement, wanted: Mask) -> None:
+        """Take the wanted entries (d, m) of another judgement, one for every d, into this one's single row."""
+        row, output = np.nonzero(wanted)
+        for name in ("verdict", "reason", "value", "bar", "rounding", "retested"):
+            getattr(self, name)[0, output] = getattr(other, name)[row, output]
+        self.slopes |= {
+            (0, i): other.slopes[j, i]
+            for j, i in zip(row.tolist(), output.tolist(), strict=True)
+            if (j, i) in other.slopes
+        }
+
     def overrule(self, rows: Rows, better: Judgement) -> int:
         """Take over what a sharper reference decided for the directions `rows`; returns how many entries."""
         row, output = np.nonzero((better.verdict == AGREE) | (better.verdict == DISAGREE))
@@ -142,11 +153,6 @@ class Judgement:
         for name in ("verdict", "reason", "value", "bar", "rounding", "retested"):
             getattr(self, name)[where] = getattr(better, name)[row, output]
         return len(row)
-
-    def require_resolution(self, share: RealArray) -> None:
-        """Leave open what a product cannot resolve: a single entry's share of it, shape (d, m)."""
-        blunt = (self.verdict == AGREE) & (share > 0) & (self.resolution > SINGLE_SHARE * share)
-        self.give_reason(blunt, np.arange(len(blunt)), ONE_OF_MANY)
 
     def give_reason(self, where: Mask, rows: Rows, reason: str) -> None:
         """Call the entries `where` of `rows` inconclusive."""
@@ -171,6 +177,7 @@ class _Case:
         The bar is held to the stricter size; the claim's own rounding, which nothing can narrow, to the output's.
         """
         scale = self.witness.directions.scale[rows]
+        resolved = self.resolved(rows, bar, rounding)
         least = np.minimum(self.witness.row_scale, self.witness.slope_scale * np.min(scale, initial=np.inf))
         sharp = 2 * bar + rounding <= self.informative * least
         row, output = np.nonzero(~sharp)  # few, as a rule: the sizes of entries matter for these alone
@@ -178,7 +185,11 @@ class _Case:
         size = np.fmax(c, self.witness.row_scale[output])
         strict = np.fmin(size, np.fmax(c, self.witness.slope_scale[output] * scale[row]))
         sharp[row, output] = (2 * bar <= self.informative * strict) & (2 * bar + rounding <= self.informative * size)
-        return np.asarray(sharp)
+        return np.asarray(sharp & resolved)
+
+    def resolved(self, rows: Rows | slice, bar: RealArray, rounding: RealArray) -> Mask | bool:
+        """Tell where a bar is narrow enough for what a single entry contributes to a product."""
+        return True if self.witness.ceiling is None else 2 * bar + rounding <= self.witness.ceiling[rows]
 
 
 def judge(
@@ -189,6 +200,7 @@ def judge(
     shift: RealArray | None = None,
     exact: Callable[[], RealArray] | None = None,
     allowance: RealArray | None = None,
+    share: RealArray | None = None,
 ) -> Judgement:
     """Judge a claim entry by entry.
 
@@ -201,9 +213,13 @@ def judge(
         exact: computes the same claim in the reference's precision, shape (d, m), user units; called only where a claim
             of lower precision seems wrong by little.
         allowance: the rounding that a claim of lower precision is allowed, shape (m,), user units; estimated if None.
+        share: what a typical entry contributes to every product, shape (d, m), user units, if the claims are products:
+            an error of `SINGLE_SHARE` of it has to be seen.
     """
     with np.errstate(all="ignore"):
         units = witness.units
+        if share is not None:
+            witness.ceiling = np.where(share > 0, SINGLE_SHARE * share / units, np.inf)
         scaled = claimed / units
         case, found = _screened(witness, scaled, precision, shift, allowance)
         open_ = case.result.verdict != AGREE
@@ -339,6 +355,8 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
     result.give_reason(measured & inside & ~sharp, rows, POOR)
+    blunt = ~np.broadcast_to(case.resolved(rows, estimate.bar, rounding), sharp.shape)
+    result.give_reason(measured & inside & blunt, rows, ONE_OF_MANY)
     for status, reason in REASONS.items():
         result.give_reason(open_ & (estimate.status == status), rows, reason)
     within = estimate.holds_between_slopes(c, rounding)

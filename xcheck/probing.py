@@ -1,4 +1,4 @@
-"""Problems too large for a whole Jacobian: products with random probes, and bisection to the wrong entry.
+"""Problems too large for a whole Jacobian: products with random probes, and group testing to the wrong entries.
 
 A probe's entries are `±s_j (1 + i_j/64)`. No single wrong entry can hide from it, since every entry takes part with at
 least its own scale, and a pattern of errors cancels with probability 1/128 at most per probe.
@@ -6,22 +6,23 @@ least its own scale, and a pattern of errors cancels with probability 1/128 at m
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from xcheck.budget import Plan
 from xcheck.claim import Claim
-from xcheck.comparison import Comparison, Entry, compare
+from xcheck.comparison import WORST, Comparison, compare
 from xcheck.derivatives import Forward, Reverse, quantity_of
-from xcheck.judgement import DISAGREE, Judgement, judge
+from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SINGLE_SHARE, SKIPPED, Judgement, judge
+from xcheck.localisation import Suspect, wrong_inputs, wrong_outputs
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Probes, probe_shrink, signed_probes
+from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
 from xcheck.verdict import Verdict
-
-PROBES = 3
 
 FAIR_BITS = 35
 """A claim is not called wrong for errors of less than 2^-32 of it, even if the reference is known to more digits:
@@ -29,6 +30,15 @@ rounding inside a rule may well add up to that."""
 
 FLATTEST = 2.0**-4
 """No input takes part in a probe with less than this share of the typical scale: nothing hides at a tiny input."""
+
+MARGIN = 64.0
+"""How far below a single entry's share of a product the rounding of values should be."""
+
+SAMPLED = 10_000
+"""Entries from which the typical share is read off."""
+
+NAMED = 5
+"""Inputs that a note names."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Arena:
     reference: Problem
     seed: int
     wide: Problem
+    plan: Plan = field(default_factory=lambda: Plan(whole=True))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -58,49 +69,31 @@ class Arena:
         return None if outputs is None or self.reference is self.problem else outputs - self.reference.y
 
 
-def input_probes(problem: Problem, seed: int) -> RealArray:
-    """Draw probes on the inputs' own scales, none far below the typical one, about as long as the input together."""
+def input_probes(problem: Problem, seed: int, count: int, length: float) -> RealArray:
+    """Draw probes on the inputs' own scales times `length`, none far below the typical one, shape (count, n)."""
     rng = np.random.default_rng((seed, 3))
     scale = Coordinates(problem).scale
-    scale = np.maximum(scale, FLATTEST * float(np.median(scale)))
-    return np.asarray(signed_probes(rng, PROBES, problem.n) * scale * probe_shrink(problem.n))
+    scale = np.maximum(scale, FLATTEST * float(np.median(scale))) * length
+    return np.asarray(signed_probes(rng, count, problem.n) * scale)
 
 
-def probe_forward(arena: Arena) -> Comparison:
-    """Compare `J v` with differences along v, for three probes; on a mismatch find the entry.
+def _length(problem: Problem, size: RealArray, share: RealArray) -> float:
+    """Choose how far probes reach: as little as the rounding of values allows, to stay clear of kinks.
 
-    Costs three pushforwards and about 25 evaluations; a wrong entry costs about `10 log2 n` evaluations more.
+    Args:
+        problem: the function whose values are differenced.
+        size: how large values are, shape (r,).
+        share: what a typical entry contributes to a product with a probe of length 1, shape (r,).
 
-    Raises:
-        NotImplementedError: there is no forward rule.
+    Returns:
+        A power of two: 1 moves every input by steps of its own scale, `probe_shrink(n)` all of them together.
     """
-    problem, reference = arena.problem, arena.reference
-    forward = Forward(problem)
-    vectors = input_probes(problem, arena.seed)
-    claimed = np.array([forward.push(v) for v in vectors])
-    allowance = _rounding_of_pushes(arena, claimed, forward.outputs)
-    witness = Witness(reference, Probes(reference, vectors), arena.seed)
-
-    def exact() -> RealArray:
-        better = Forward(arena.wide)
-        return np.array([better.push(v) for v in vectors])
-
-    found = judge(witness, claimed, arena.precision, exact=exact, allowance=allowance)
-    found.require_resolution(np.max(np.abs(claimed), axis=0) / np.sqrt(problem.n))
-    result = _summary(arena, f"{problem.backend.name}/jvp", claimed, found, vectors, forward.unconnected)
-    if result.verdict is not Verdict.DISAGREE:
-        return result
-    row, output = _worst_of(found, claimed)
-
-    def is_wrong(vector: RealArray) -> bool:
-        probe, pick = Probes(reference, vector[None]), _unit(problem.m, output)[:, None]
-        one = Witness(reference, probe, arena.seed, project=pick, entries=problem.n)
-        values = forward.push(vector)[None, output : output + 1]
-        allowed = allowance[output : output + 1]
-        return bool(judge(one, values, arena.precision, allowance=allowed).verdict[0, 0] == DISAGREE)
-
-    j = bisect(vectors[row], is_wrong)
-    return result if j is None else _with_entry(arena, result, j, output, forward.push(_unit(problem.n, j)))
+    shortest = probe_shrink(problem.n)
+    fine = 2.0 ** -Grid(problem.precision, 0, problem.value_bits).group(0)[2]
+    noise = 2.0 ** -max(problem.precision, problem.value_bits) * np.where(np.isfinite(size), size, 0.0) / fine
+    known = (share > 0) & np.isfinite(share)
+    needed = float(np.median(MARGIN * noise[known] / (SINGLE_SHARE * share[known]))) if np.any(known) else 0.0
+    return float(np.clip(2.0 ** np.ceil(np.log2(max(needed, shortest))), shortest, 1.0))
 
 
 @dataclass(frozen=True)
@@ -124,89 +117,264 @@ class PulledRows:
     exact: Callable[[], Callable[[RealArray], RealArray]] | None = None
 
 
-def probe_reverse(arena: Arena) -> Comparison:
-    """Compare a backend's reverse mode with differences on random probes; see `probe_rows`.
+def pulled_rows(arena: Arena) -> PulledRows:
+    """Run a backend's reverse mode.
 
     Raises:
         NotImplementedError: there is no reverse rule.
     """
     reverse = Reverse(arena.problem)
-    source, precision = f"{arena.problem.backend.name}/vjp", arena.problem.precision
-    rows = PulledRows(
-        source,
+    return PulledRows(
+        f"{arena.problem.backend.name}/vjp",
         reverse.pull,
         reverse.outputs,
-        precision,
+        arena.problem.precision,
         lambda: reverse.unconnected,
         lambda: Reverse(arena.wide).pull,
     )
-    return probe_rows(arena, rows)
 
 
-def probe_rows(arena: Arena, rows: PulledRows) -> Comparison:
-    """Compare `<J^T w, v>` with differences of `w . f` along v, for three probes each; on a mismatch find the entry.
+@dataclass(frozen=True)
+class Products:
+    """Products of a claimed Jacobian with probes of length 1.
 
-    Costs three pullbacks and about 25 evaluations; a wrong entry costs about `10 log2 n` evaluations and `log2 m`
-    pullbacks more.
+    Attributes:
+        source: whose claim it is.
+        claimed: shape (d, r): `J v` for forward mode, `w^T J v` for reverse mode.
+        weights: the cotangents w, shape (r, m); None for forward mode, whose products are the outputs themselves.
+        share: what a typical entry contributes to each product, shape (d, r).
+        size: how large values are, shape (r,).
+        allowance: the rounding that products are allowed, shape (r,).
+        precision: significand bits of the claim's arithmetic.
+        unconnected: names that the framework returned None for.
+        exact: makes the same products in the reference's precision.
+        locate: finds the entries behind a wrong product, from which of the products it is and what group testing needs.
+        gradients: what the cotangents were pulled back to, shape (r, n), for reverse mode.
     """
-    problem, reference = arena.problem, arena.reference
-    vectors = input_probes(problem, arena.seed)
-    weights = signed_probes(np.random.default_rng((arena.seed, 4)), PROBES if problem.m > 1 else 1, problem.m)
-    gradients = np.array([rows.pull(w) for w in weights])
-    claimed = vectors @ gradients.T
-    allowance = _rounding_of_products(arena, rows, vectors, weights, gradients)
 
-    def judged(probes: RealArray, chosen: slice) -> Judgement:
-        probe = Probes(reference, probes)
-        witness = Witness(reference, probe, arena.seed, project=weights[chosen].T, entries=problem.n)
-        return judge(
-            witness,
-            probes @ gradients[chosen].T,
-            min(rows.precision, arena.precision),
-            exact=exact if rows.exact and len(probes) > 1 else None,
-            allowance=allowance[chosen],
-        )
+    source: str
+    claimed: RealArray
+    weights: RealArray | None
+    share: RealArray
+    size: RealArray
+    allowance: RealArray
+    precision: int
+    unconnected: tuple[str, ...]
+    exact: Callable[[], RealArray] | None
+    locate: Callable[[int, Suspect], Located]
+    gradients: RealArray | None = None
+
+
+@dataclass(frozen=True)
+class Located:
+    """Entries that group testing leads to.
+
+    Attributes:
+        inputs: the suspicious inputs, in order.
+        columns: the claim's derivatives by them, shape (len(inputs), m); NaN where they are not under suspicion.
+        more: whether other inputs are, or may be, wrong too.
+    """
+
+    inputs: list[int]
+    columns: RealArray
+    more: bool
+
+
+def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Products:
+    """Pull random cotangents back, one for every probe; a single one for a single output."""
+    problem, reference = arena.problem, arena.reference
+    weights = np.ones((1, 1))
+    if problem.m > 1:
+        weights = signed_probes(np.random.default_rng((arena.seed, 4)), len(vectors), problem.m)
+    gradients = np.array([rows.pull(w) for w in weights])
 
     def exact() -> RealArray:
         assert rows.exact is not None
         better = rows.exact()
         return np.asarray(vectors @ np.array([better(w) for w in weights]).T)
 
-    found = judged(vectors, slice(None))
-    found.require_resolution(_typical_share(vectors, gradients))
-    result = _summary(arena, rows.source, claimed, found, vectors, rows.unconnected())
+    def locate(k: int, suspect: Suspect) -> Located:
+        gradient = gradients[k]
+        claimed = replace(suspect, claimed=lambda v, span: float(v[slice(*span)] @ gradient[slice(*span)]))
+        inputs, more = wrong_inputs(claimed)
+        columns = np.full((len(inputs), problem.m), np.nan)
+        if problem.m == 1:
+            columns[:, 0] = gradient[sorted(inputs)] / weights[k, 0]
+        elif inputs:
+            _fill_columns(arena, rows, weights[k], sorted(inputs), columns)
+        return Located(sorted(inputs), columns, more)
+
+    return Products(
+        rows.source,
+        vectors @ gradients.T,
+        weights,
+        _typical_share(vectors, gradients),
+        np.linalg.norm(weights * reference.y, axis=1),
+        _rounding_of_products(arena, rows, vectors, weights, gradients),
+        rows.precision,
+        rows.unconnected(),
+        exact if rows.exact else None,
+        locate,
+        gradients,
+    )
+
+
+def forward_products(arena: Arena, vectors: RealArray) -> Products:
+    """Push every probe forward.
+
+    Raises:
+        NotImplementedError: there is no forward rule.
+    """
+    problem = arena.problem
+    forward = Forward(problem)
+    claimed = np.array([forward.push(v) for v in vectors])
+    share = np.max(np.abs(claimed), axis=0) / np.sqrt(problem.n)
+
+    def exact() -> RealArray:
+        better = Forward(arena.wide)
+        return np.array([better.push(v) for v in vectors])
+
+    def locate(output: int, suspect: Suspect) -> Located:
+        inputs, more = wrong_inputs(replace(suspect, claimed=lambda v, _: float(forward.push(v)[output])))
+        columns = [forward.push(_unit(problem.n, j)) for j in sorted(inputs)]
+        return Located(sorted(inputs), np.array(columns).reshape(len(inputs), problem.m), more)
+
+    return Products(
+        f"{problem.backend.name}/jvp",
+        claimed,
+        None,
+        np.broadcast_to(share, claimed.shape),
+        np.abs(arena.reference.y),
+        _rounding_of_pushes(arena, claimed, forward.outputs),
+        problem.precision,
+        forward.unconnected,
+        exact,
+        locate,
+    )
+
+
+def compare_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Comparison]:
+    """Compare products with differences along the probes; on a mismatch find the entries.
+
+    Costs four evaluations for every probe, whatever the number of claims; a wrong input costs about `16 log4 n`
+    evaluations more, and reverse mode `2 log2 m` pullbacks.
+
+    Args:
+        arena: the function and its reference.
+        vectors: probes of length 1, shape (d, n).
+        claims: what was claimed of their products.
+    """
+    reference = arena.reference
+    length = max(_length(reference, claim.size, np.max(claim.share, axis=0)) for claim in claims)
+    vectors = vectors * length
+    directions = Probes(reference, vectors, 0.25 / length)
+    raw = None
+    if any(claim.weights is None for claim in claims):
+        raw = Witness(reference, directions, arena.seed)
+    found = []
+    for claim in claims:
+        if claim.weights is None:
+            assert raw is not None
+            witness = raw
+        elif raw is not None:
+            witness = raw.projected(claim.weights.T, reference.n)
+        else:
+            witness = Witness(reference, directions, arena.seed, project=claim.weights.T, entries=reference.n)
+        found.append(_compare(arena, vectors, length, claim, witness))
+    return found
+
+
+def _compare(arena: Arena, vectors: RealArray, length: float, claim: Products, witness: Witness) -> Comparison:
+    claimed, precision = claim.claimed * length, min(claim.precision, arena.precision)
+    exact = claim.exact
+    found = judge(
+        witness,
+        claimed,
+        precision,
+        exact=None if exact is None else lambda: exact() * length,
+        allowance=claim.allowance * length,
+        share=claim.share * length,
+    )
+    result = _summary(arena, claim, claimed, found, vectors)
     if result.verdict is not Verdict.DISAGREE:
         return result
     row, k = _worst_of(found, claimed)
-    j = bisect(vectors[row], lambda v: bool(judged(v[None], slice(k, k + 1)).verdict[0, 0] == DISAGREE))
-    i = None if j is None else _row_of(arena, rows, weights[k], j)
-    if j is None or i is None:
-        return result
-    claim_column = np.full(problem.m, np.nan)
-    claim_column[i] = rows.pull(_unit(problem.m, i))[j]
-    return _with_entry(arena, result, j, i, claim_column)
+    suspect = Suspect(
+        arena.reference,
+        vectors[row],
+        _unit(arena.problem.m, k)[:, None] if claim.weights is None else claim.weights[k][:, None],
+        lambda _v, _span: float("nan"),
+        2.0**-precision,
+        float(claim.allowance[k] * length),
+        witness.noise()[[k]] * witness.sampler.size[[k]],
+        arena.seed,
+    )
+    return _with_entries(arena, result, claim.locate(k, suspect))
 
 
-def _row_of(arena: Arena, rows: PulledRows, weight: RealArray, j: int) -> int | None:
-    """Find the output whose derivative by input j is wrong, by bisection on the cotangent."""
-    reference, m = arena.reference, arena.problem.m
-    column = Witness(reference, Coordinates(reference, np.array([j])), arena.seed, entries=arena.problem.n)
-    measured = column.measure(np.arange(1), np.ones((1, m), bool)).scaled(column.units)
-    slopes, bars = np.nan_to_num(measured.value[0]), measured.bar[0]
-    bars = np.where(np.isfinite(bars), bars, 0.0)
+def _fill_columns(arena: Arena, rows: PulledRows, weight: RealArray, inputs: list[int], columns: RealArray) -> None:
+    """Find the outputs whose derivatives by `inputs` are wrong, by halving the cotangent, and put the claims there."""
+    reference = arena.reference
+    witness = Witness(reference, Coordinates(reference, np.array(inputs)), arena.seed, entries=arena.problem.n)
+    measured = witness.measure(np.arange(len(inputs)), np.ones(columns.shape, bool)).scaled(witness.units)
+    bars = np.where(np.isfinite(measured.bar), measured.bar, 0.0)
+    for place, j in enumerate(inputs):
+        slopes = np.nan_to_num(measured.value[place])
+        tolerance = 4 * bars[place] + 256 * 2.0**-rows.precision * np.abs(slopes)
 
-    def is_wrong(w: RealArray) -> bool:
-        allowed = np.abs(w) @ (4 * bars + 256 * 2.0**-rows.precision * np.abs(slopes))
-        return not abs(rows.pull(w)[j] - w @ slopes) <= allowed
+        def is_wrong(w: RealArray, j: int = j, slopes: RealArray = slopes, tolerance: RealArray = tolerance) -> bool:
+            return not abs(rows.pull(w)[j] - w @ slopes) <= np.abs(w) @ tolerance
 
-    return bisect(weight, is_wrong)
+        for i in wrong_outputs(weight, is_wrong):
+            columns[place, i] = rows.pull(_unit(arena.problem.m, i))[j]
+
+
+def probe_diagonal(arena: Arena, claim: Claim, columns: NDArray[np.bool_]) -> Comparison:
+    """Compare a claimed diagonal by products first: where nothing lies beside it, `J v` is `d v` for every v.
+
+    Costs four evaluations for every probe, and for every input whose entry the products do not settle.
+    """
+    problem, reference = arena.problem, arena.reference
+    diagonal, precision = claim.value, min(claim.precision, arena.precision)
+    vectors = input_probes(problem, arena.seed, arena.plan.probes, 1.0)
+    witness = Witness(reference, Probes(reference, vectors), arena.seed)
+    products = judge(witness, vectors * diagonal, precision, shift=arena.shift(problem.y))
+    result = _read_diagonal(products, vectors, diagonal)
+    result.verdict[0, ~columns], result.reason[0, ~columns] = SKIPPED, 0
+    open_ = np.flatnonzero((result.verdict[0] != AGREE) & columns)
+    if len(open_):
+        by_entry = Witness(reference, Coordinates(reference, open_), arena.seed, entries=problem.n)
+        wanted = np.zeros((len(open_), problem.m), bool)
+        wanted[np.arange(len(open_)), open_] = True
+        claimed = np.where(wanted, diagonal[open_, None], 0.0)
+        found = judge(by_entry, claimed, precision, wanted, arena.shift(problem.y))
+        result.take_over(found, wanted)
+    at_once = int(np.count_nonzero(columns)) - len(open_)
+    notes = (f"{at_once} entries were measured at once, with {len(vectors)} probes",) if at_once else ()
+    return compare(claim, diagonal[None], result, lambda _, i: _entry_name(problem, i, i), witness.source, notes)
+
+
+def _read_diagonal(products: Judgement, vectors: RealArray, diagonal: RealArray) -> Judgement:
+    """Turn a judgement of `J v` into one of J's diagonal, (1, n): agreed where all products agree, by the sharpest."""
+    sharpest = np.argmin(products.resolution / np.abs(vectors), axis=0)
+    at = (sharpest, np.arange(len(diagonal)))
+    size = np.abs(vectors[at])
+    agreed = np.all(products.verdict == AGREE, axis=0)
+    return Judgement(
+        np.where(agreed, AGREE, INCONCLUSIVE).astype(np.int8)[None],
+        np.zeros((1, len(diagonal)), np.int8),
+        (products.value[at] / vectors[at])[None],
+        (products.bar[at] / size)[None],
+        (products.rounding[at] / size)[None],
+        np.zeros((1, len(diagonal)), bool),
+    )
 
 
 def _rounding_of_pushes(arena: Arena, claimed: RealArray, outputs: RealArray) -> RealArray:
     """Allow `J v` the rounding of a forward derivative: shape (m,), user units."""
     unit = 2.0**-arena.problem.precision
     largest = np.max(np.abs(np.nan_to_num(claimed, posinf=0.0, neginf=0.0)), axis=0)
-    return np.asarray(32 * unit * largest + 8 * _errors_of_values(arena, outputs, unit) * probe_shrink(arena.problem.n))
+    return np.asarray(32 * unit * largest + 8 * _errors_of_values(arena, outputs, unit))
 
 
 def _errors_of_values(arena: Arena, outputs: RealArray, unit: float) -> RealArray:
@@ -223,51 +391,33 @@ def _rounding_of_products(
 ) -> RealArray:
     """Allow `<J^T w, v>` the rounding of its terms, which add up like independent errors: shape (r,), user units."""
     unit = 2.0**-rows.precision
-    terms = np.max([np.linalg.norm(gradients * v, axis=1) for v in vectors], axis=0)
+    terms = np.max([[np.linalg.norm(g * v) for g in gradients] for v in vectors], axis=0)
     off = np.linalg.norm(weights * _errors_of_values(arena, rows.outputs, unit), axis=1)
-    return np.asarray(32 * unit * terms + 8 * off * probe_shrink(arena.problem.n))
+    return np.asarray(32 * unit * terms + 8 * off)
 
 
 def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     """Return the median share of one input in every product, shape (d, r); 0 where the gradient is zero."""
-    shares = np.abs(vectors[:, None, :] * gradients[None])
-    shares = np.where(shares > 0, shares, np.nan)
-    some = np.any(shares > 0, axis=-1)
-    return np.where(some, np.nanmedian(np.where(some[..., None], shares, 0.0), axis=-1), 0.0)
+    result = np.zeros((len(vectors), len(gradients)))
+    for k, gradient in enumerate(gradients):
+        connected = np.flatnonzero(gradient)[:: max(1, np.count_nonzero(gradient) // SAMPLED)]
+        if len(connected):
+            result[:, k] = np.nanmedian(np.abs(vectors[:, connected] * gradient[connected]), axis=1)
+    return result
 
 
-def bisect(vector: RealArray, is_wrong: Callable[[RealArray], bool]) -> int | None:
-    """Find one place whose part of `vector` alone is wrong; None if the error is not in any half by itself."""
-    places = np.arange(len(vector))
-    while len(places) > 1:
-        half = len(places) // 2
-        for part in (places[:half], places[half:]):
-            piece = np.zeros_like(vector)
-            piece[part] = vector[part]
-            if is_wrong(piece):
-                places = part
-                break
-        else:
-            return None
-    return int(places[0]) if len(places) else None
-
-
-def _summary(
-    arena: Arena, source: str, claimed: RealArray, found: Judgement, vectors: RealArray, unconnected: tuple[str, ...]
-) -> Comparison:
+def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, vectors: RealArray) -> Comparison:
     problem = arena.problem
-    claim = Claim(quantity_of(problem), claimed, source)
 
     def name(row: int, output: int) -> str:
         target = problem.outputs.entry(output) if claimed.shape[1] == problem.m else f"weighted outputs {output}"
         return f"d {target} along probe {row}"
 
-    result = compare(claim, claimed, found, name, "finite differences", _unconnected(problem, unconnected), "probes")
-    return replace(result, detection_limit=result.detection_limit / float(np.min(np.abs(vectors), initial=1.0)))
-
-
-def _unconnected(problem: Problem, names: tuple[str, ...]) -> tuple[str, ...]:
-    return (f"{problem.backend.name} returned None for: {', '.join(names)}",) if names else ()
+    notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",) if claim.unconnected else ()
+    whose = Claim(quantity_of(problem), claimed, claim.source)
+    result = compare(whose, claimed, found, name, arena.reference.how, notes, "probes")
+    shortest = float(np.min(np.abs(vectors), initial=np.inf))
+    return replace(result, detection_limit=result.detection_limit / shortest)
 
 
 def _worst_of(found: Judgement, claimed: RealArray) -> tuple[int, int]:
@@ -277,18 +427,26 @@ def _worst_of(found: Judgement, claimed: RealArray) -> tuple[int, int]:
     return int(row), int(output)
 
 
-def _with_entry(arena: Arena, result: Comparison, j: int, output: int, column: RealArray) -> Comparison:
-    """Put the entry that bisection found in front, measured by itself."""
-    reference, problem = arena.reference, arena.problem
-    witness = Witness(reference, Coordinates(reference, np.array([j])), arena.seed, entries=problem.n)
-    wanted = np.zeros((1, problem.m), bool)
-    wanted[0, output] = True
-    found = judge(witness, column[None], arena.precision, wanted)
-    name = f"d {problem.outputs.entry(output)} / d {problem.inputs.entry(j)}"
-    value, bar = float(found.value[0, output]), float(found.bar[0, output])
-    verdict = Verdict.DISAGREE if found.verdict[0, output] == DISAGREE else Verdict.INCONCLUSIVE
-    entry = Entry(name, float(column[output]), value, bar, verdict, retested=True)
-    return replace(result, worst=(entry, *result.worst))
+def _with_entries(arena: Arena, result: Comparison, found: Located) -> Comparison:
+    """Put the entries that group testing found in front, each measured by itself."""
+    reference, problem, inputs = arena.reference, arena.problem, found.inputs
+    if not inputs:
+        return replace(result, notes=(*result.notes, "no part of the inputs is wrong by itself"))
+    witness = Witness(reference, Coordinates(reference, np.array(inputs)), arena.seed, entries=problem.n)
+    wanted = ~np.isnan(found.columns) | (problem.m == 1)
+    judged = judge(witness, found.columns, arena.precision, wanted)
+    claim = Claim(quantity_of(problem), found.columns, result.claim.source)
+    entries = compare(claim, found.columns, judged, lambda k, i: _entry_name(problem, inputs[k], i), witness.source)
+    if entries.verdict is not Verdict.DISAGREE:
+        return result
+    names = ", ".join(problem.inputs.entry(j) for j in inputs[:NAMED])
+    others = " and others" if found.more or len(inputs) > NAMED else ""
+    note = f"group testing leads to {names}{others}"
+    return replace(result, worst=(*entries.worst, *result.worst)[:WORST], notes=(*result.notes, note))
+
+
+def _entry_name(problem: Problem, j: int, i: int) -> str:
+    return f"d {problem.outputs.entry(i)} / d {problem.inputs.entry(j)}"
 
 
 def _unit(size: int, place: int) -> RealArray:

@@ -63,7 +63,8 @@ class Problem:
         evaluations: how often the function has been evaluated, a batch of k counting as k.
         failures: exceptions that the function raised at perturbed points.
         mutated: names of the inputs that the function changed in place.
-        seconds: how long the latest evaluation of one point took.
+        seconds: how long the latest evaluation of one point beside x took.
+        first_seconds: how long the first evaluation took, which may include compilation.
     """
 
     call: Call
@@ -80,6 +81,7 @@ class Problem:
     batched: bool = True
     batch_trusted: bool = False
     seconds: float = 0.0
+    first_seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     mutated: tuple[str, ...] = ()
 
@@ -96,11 +98,13 @@ class Problem:
         inputs = space or inputs
         natives, constants = _natives(call, inputs, x), call.constants()
         rewind()
+        start = perf_counter()
         try:
             tree, replaced = _evaluate(call.backend, lambda xs: call.watched(xs, constants), natives)
         except Exception as error:
             error.add_note(f"xcheck: raised by {call.title} at the point that was given, {_point(inputs, x)}.")
             raise
+        seconds = perf_counter() - start
         used = rewind()
         output, values, names = _read_output(call, tree)
         outputs = Space.of(names, values)
@@ -118,6 +122,7 @@ class Problem:
             constants=call.constants(),
             random=used,
             mutated=tuple(dict.fromkeys(changed)),
+            first_seconds=seconds,
         )
 
     @property

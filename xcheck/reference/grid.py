@@ -143,15 +143,16 @@ class Probes:
 
     Attributes:
         vectors: shape (d, n), of few significant bits, so that x + h v is exact in float64.
+        reach: the largest multiple of them that is allowed.
     """
 
-    def __init__(self, problem: Problem, vectors: RealArray) -> None:
+    def __init__(self, problem: Problem, vectors: RealArray, reach: float = 0.25) -> None:
         """Take the vectors as they are; their lengths are the scales."""
         self.problem = problem
         self.vectors = vectors
         self.scale = np.ones(len(vectors))
         self.offset = np.ones(len(vectors))
-        self.reach = np.full(len(vectors), 0.25)
+        self.reach = np.full(len(vectors), reach)
 
     @property
     def count(self) -> int:
@@ -160,20 +161,58 @@ class Probes:
 
     def steps(self, grid: Grid, level: int, rows: Rows) -> tuple[RealArray, RealArray, RealArray, RealArray]:
         """Return +h and -h twice: as multiples of v and as displacements."""
-        odd = 25 + 2 * int((grid.multiplier(level) - 0.78) / 0.22 * 4)
-        h = np.full(len(rows), odd / 32 * 2.0**-level)
+        h = np.full(len(rows), _few_bits(grid, level))
         return h, -h, h, h
 
     def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
         """Turn `points`, copies of x, into the displaced points."""
-        points += values[:, None] * self.vectors[rows]
+        for point, row, value in zip(points, rows, values, strict=True):
+            point += value * self.vectors[row]
 
     def subset(self, rows: Rows) -> Probes:
         """Keep some of the directions."""
-        return Probes(self.problem, self.vectors[rows])
+        return Probes(self.problem, self.vectors[rows], float(self.reach[0]) if len(self.reach) else 0.25)
 
 
-Directions = Coordinates | Probes
+class Stretches:
+    """Parts of one vector as directions, each a span of its entries times a factor."""
+
+    def __init__(self, problem: Problem, vector: RealArray, spans: Rows, factors: RealArray) -> None:
+        """Take spans (d, 2), from the first entry to before the second, and a power of two for each."""
+        self.problem = problem
+        self.vector, self.spans, self.factors = vector, spans, factors
+        self.scale = np.ones(len(spans))
+        self.offset = np.ones(len(spans))
+        self.reach = np.full(len(spans), 0.25)
+
+    @property
+    def count(self) -> int:
+        """The number of directions."""
+        return len(self.spans)
+
+    def steps(self, grid: Grid, level: int, rows: Rows) -> tuple[RealArray, RealArray, RealArray, RealArray]:
+        """Return +h and -h twice: as multiples of the part and as displacements."""
+        h = np.full(len(rows), _few_bits(grid, level))
+        return h, -h, h, h
+
+    def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
+        """Turn `points`, copies of x, into the displaced points."""
+        for point, row, value in zip(points, rows, values, strict=True):
+            part = slice(*self.spans[row])
+            point[part] += (value * self.factors[row]) * self.vector[part]
+
+    def subset(self, rows: Rows) -> Stretches:
+        """Keep some of the directions."""
+        return Stretches(self.problem, self.vector, self.spans[rows], self.factors[rows])
+
+
+def _few_bits(grid: Grid, level: int) -> float:
+    """Return a step of five significant bits."""
+    odd = 25 + 2 * int((grid.multiplier(level) - 0.78) / 0.22 * 4)
+    return float(odd / 32 * 2.0**-level)
+
+
+Directions = Coordinates | Probes | Stretches
 
 
 def mirrored(problem: Problem) -> tuple[Rows, RealArray]:

@@ -35,23 +35,18 @@ def rounding_floor(grid: Grid, center: RealArray, above: RealArray, below: RealA
     return np.asarray(0.5 * np.maximum(grid.unit * kept, grid.value_unit * inside))
 
 
-def noise_line(sampler: Sampler, short: RealArray | None = None) -> RealArray:
+def noise_line(sampler: Sampler) -> RealArray:
     """Measure every output's noise on eight points a few ulps away, shared by all directions.
 
     The idea is ECnoise's (Moré and Wild, SIAM J. Sci. Comput. 33, 2011) with random offsets and a least-squares
     quadratic for the difference table, which resonates with the rounding grid; the spacing is tiny on purpose, since
     what is smooth at 1e-14 is structure and not noise.
 
-    Args:
-        sampler: evaluates.
-        short: the values at the first half of the points, from `short_line`, if they are known.
-
     Returns:
         Standard deviations, shape (m,), normalised, times a safety of 1.5.
     """
     offsets = _line_offsets(sampler.grid)
-    known = [] if short is None else [short]
-    values = np.vstack([*known, _along_line(sampler, offsets[4 if known else 0 :])])
+    values = _along_line(sampler, offsets)
     center = sampler.center / sampler.size
     t = np.append(offsets, 0.0)
     y = np.vstack([values - center, np.zeros_like(center)])
@@ -62,23 +57,31 @@ def noise_line(sampler: Sampler, short: RealArray | None = None) -> RealArray:
     return LINE_SAFETY * np.where(np.isfinite(noise), noise, 0.0)
 
 
-def short_line(sampler: Sampler) -> tuple[RealArray, RealArray]:
-    """Measure the noise on half of the points, with a safety to match; returns it and the values at the points."""
+def short_line(sampler: Sampler) -> RealArray:
+    """Measure the noise on half of the points, with a safety to match; shape (m,), inf where values are missing."""
     offsets = _line_offsets(sampler.grid)[:4]
     values = _along_line(sampler, offsets)
     center = sampler.center / sampler.size
     noise = _residual(np.append(offsets, 0.0), np.vstack([values - center, np.zeros_like(center)]), 2, 5)
-    return SHORT_SAFETY * np.where(np.isfinite(noise), noise, np.inf), values
+    return SHORT_SAFETY * np.where(np.isfinite(noise), noise, np.inf)
 
 
 def _along_line(sampler: Sampler, offsets: RealArray) -> RealArray:
+    """Evaluate what the sampler does not know yet of the line; returns normalised values, shape (len(offsets), m)."""
+    known = len(sampler.line)
+    if known < len(offsets):
+        sampler.line += list(_evaluate_line(sampler, offsets[known:]))
+    return np.array([sampler.seen(values) for values in sampler.line[: len(offsets)]]) / sampler.size
+
+
+def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
     problem, grid = sampler.problem, sampler.grid
     rng = np.random.default_rng((grid.seed, 1))
     strides = rng.choice([1.0, 3.0, 5.0, 7.0] if grid.precision == 53 else [1.0], size=problem.n)
     stride = strides * rng.choice([-1.0, 1.0], size=problem.n) * _ulps(sampler)
     step = max(1, CHUNK // max(1, problem.n + problem.m))
     parts = [offsets[i : i + step, None] for i in range(0, len(offsets), step)]
-    return np.vstack([sampler.values(problem.x + part * stride) for part in parts])
+    return np.vstack([problem.values(problem.x + part * stride) for part in parts])
 
 
 def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool_]) -> RealArray:

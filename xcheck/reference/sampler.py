@@ -7,6 +7,7 @@ threshold a pure number.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -49,6 +50,11 @@ class _Level:
     below: list[RealArray] = field(default_factory=list)
     count: int = 0
 
+    def projected(self, project: RealArray) -> _Level:
+        """Project all values; displacements stay."""
+        above, below = ([values @ project for values in side] for side in (self.above, self.below))
+        return _Level(self.place.copy(), list(self.plus), list(self.minus), above, below, self.count)
+
     def merged(self, values: list[RealArray]) -> RealArray:
         if len(values) > 1:
             values[:] = [np.concatenate(values)]
@@ -62,6 +68,7 @@ class Sampler:
         center: f(x) as this sampler's first batch computed it, shape (m,), in user units.
         spread: run-to-run standard deviation of f(x), zero for deterministic functions, shape (m,), normalised.
         size: the power of two near every output's magnitude, shape (m,).
+        line: values beside the point that show the noise, not projected, shape (m of the problem,) each.
         magnitude: |f(x)|, 0 where it is not finite, shape (m,), normalised. A problem in higher precision has
             differences from f(x) for values, so that its center is 0 and its magnitude is not.
     """
@@ -86,11 +93,14 @@ class Sampler:
         coarse, _, fine = grid.group(0)
         everything = np.arange(directions.count)
         self._evaluate([(coarse, everything), (fine, everything)], centers=1)
+        self.line: list[RealArray] = []
+        self._settle()
+
+    def _settle(self) -> None:
+        """Choose the units, and see whether the point's value repeats."""
         self.center = self._centers[0]
-        self.size = self._choose_size(fine)
-        value = (
-            np.abs(problem.y if project is None else problem.y @ project) if problem.relative else np.abs(self.center)
-        )
+        self.size = self._choose_size(self.grid.group(0)[2])
+        value = np.abs(self._value() if self.problem.relative else self.center)
         self.magnitude = np.where(np.isfinite(value), value, 0.0) / self.size
         self.repeatable = self._is_repeatable()
         self.spread = np.zeros(self.m) if self.repeatable else self._measure_spread()
@@ -127,13 +137,21 @@ class Sampler:
             self.directions.reach[rows],
         )
 
-    def values(self, points: RealArray) -> RealArray:
-        """Evaluate arbitrary points, normalised."""
-        return self._outputs(points) / self.size
+    def projected(self, project: RealArray) -> Sampler:
+        """Return a sampler of the outputs times `project`, shape (m, r), that knows every value of this one."""
+        other = copy.copy(self)
+        other.project, other.m = project, project.shape[1]
+        other._levels = {e: level.projected(project) for e, level in self._levels.items()}
+        other._centers = [center @ project for center in self._centers]
+        other._settle()
+        return other
+
+    def seen(self, values: RealArray) -> RealArray:
+        """Project outputs of the function, as this sampler does with all of them."""
+        return values if self.project is None else values @ self.project
 
     def _outputs(self, points: RealArray) -> RealArray:
-        values = self.problem.values(points)
-        return values if self.project is None else values @ self.project
+        return self.seen(self.problem.values(points))
 
     def _choose_size(self, fine: int) -> RealArray:
         level = self._levels[fine]
@@ -143,10 +161,13 @@ class Sampler:
         size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
         return np.asarray(np.ldexp(1.0, np.clip(np.frexp(size)[1], -1000, 1000)))
 
+    def _value(self) -> RealArray:
+        """Return f(x) as it was first computed, shape (m,), in user units."""
+        return self.seen(self.problem.y)
+
     def _is_repeatable(self) -> bool:
         """Compare two evaluations of the point; what a batch gives may differ from a single one in its rounding."""
-        first = self.problem.y - self.problem.y if self.problem.relative else self.problem.y
-        first = first if self.project is None else first @ self.project
+        first = self._value() - self._value() if self.problem.relative else self._value()
         if np.array_equal(first, self.center, equal_nan=True):
             return True
         again = self._outputs(self.problem.x[None])[0]

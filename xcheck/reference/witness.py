@@ -6,6 +6,7 @@ coarser ones against noise, finer ones against truncation.
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 
 import numpy as np
@@ -39,6 +40,7 @@ class Witness:
         sampler: the values.
         row_scale: the largest trusted derivative of every output, shape (m,), normalised.
         slope_scale: the same per unit of the inputs instead of per scale of each, shape (m,).
+        ceiling: bars wider than this are not resolved, shape (d, m), normalised; None for no such limit.
         z: the quantile that bars cover, which grows with the logarithm of the number of entries.
     """
 
@@ -49,8 +51,18 @@ class Witness:
         seed: int = 0,
         project: RealArray | None = None,
         entries: int | None = None,
+        noise: RealArray | None = None,
     ) -> None:
-        """Evaluate the first two levels in every direction."""
+        """Evaluate the first two levels in every direction.
+
+        Args:
+            problem: the function.
+            directions: where to go; along the coordinates if None.
+            seed: chooses the steps.
+            project: replace the outputs by `outputs @ project`, shape (m, r).
+            entries: how many entries the whole check compares.
+            noise: the outputs' noise in user units, where it is known.
+        """
         directions = Coordinates(problem) if directions is None else directions
         self.problem = problem
         self.source = problem.how
@@ -62,13 +74,25 @@ class Witness:
         self.row_scale = np.zeros(self.sampler.m)
         self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
-        self.z = float(np.sqrt(2 * np.log(2 * self.entries / ALPHA)))
-        self._noise: RealArray | None = None
-        self._short: RealArray | None = None
+        self.z = _quantile(self.entries)
+        self._noise = None if noise is None else noise / self.sampler.size
+        self._begun = False
+        self.ceiling: RealArray | None = None
 
     def fresh(self, rows: Rows) -> Witness:
         """Return a witness on some of the directions whose every point is another."""
         return Witness(self.problem, self.directions.subset(rows), self.grid.seed + 1, self.project, self.entries)
+
+    def projected(self, project: RealArray, entries: int) -> Witness:
+        """Return a witness on the outputs times `project`, shape (m, r), which knows every value of this one."""
+        other = copy.copy(self)
+        other.project, other.entries = project, entries
+        other.sampler = self.sampler.projected(project)
+        size = other.sampler.m
+        other.row_scale, other.slope_scale, other._partner = np.zeros(size), np.zeros(size), np.arange(size)
+        other.z = _quantile(entries)
+        other._noise, other._begun, other.ceiling = None, False, None
+        return other
 
     @property
     def units(self) -> RealArray:
@@ -88,16 +112,14 @@ class Witness:
         if self._noise is None and self.directions.count > FEW:
             self.measure_noise()
         if self._noise is None:
-            noise, self._short = short_line(self.sampler)
-            self._noise = np.maximum(noise, self.sampler.spread)
+            self._noise, self._begun = np.maximum(short_line(self.sampler), self.sampler.spread), True
         return self._noise
 
     def measure_noise(self) -> bool:
         """Measure the noise on all points; returns whether that is news."""
-        if self._noise is not None and self._short is None:
+        if self._noise is not None and not self._begun:
             return False
-        self._noise = np.maximum(noise_line(self.sampler, self._short), self.sampler.spread)
-        self._short = None
+        self._noise, self._begun = np.maximum(noise_line(self.sampler), self.sampler.spread), False
         return True
 
     def raise_scale(self, sizes: RealArray, slopes: RealArray) -> None:
@@ -147,7 +169,7 @@ class Witness:
             per_unit = trusted / self.directions.scale[rows, None]
             self.raise_scale(np.max(trusted, axis=0, initial=0.0), np.max(per_unit, axis=0, initial=0.0))
             size = np.fmax(np.abs(result.value), self.size_beside(rows))
-            open_ &= ~self._resolved(result, size)
+            open_ &= ~self._resolved(rows, result, size)
             grown = {i: self._grow(int(rows[i]), open_[i], result.at(i), size[i], tried) for i, tried in plan.items()}
             plan = {
                 i: more for i, more in grown.items() if self._levels(rows[i], more) != self._levels(rows[i], plan[i])
@@ -197,8 +219,9 @@ class Witness:
             row, output = np.nonzero(keep)
             result.put((part[row], output), found)
 
-    def _resolved(self, result: Estimate, size: RealArray) -> Mask:
-        sharp = (result.status <= Status.FLAT) & (result.bar <= self.target * size)
+    def _resolved(self, rows: Rows, result: Estimate, size: RealArray) -> Mask:
+        wanted = self.target * size if self.ceiling is None else np.minimum(self.target * size, self.ceiling[rows] / 4)
+        sharp = (result.status <= Status.FLAT) & (result.bar <= wanted)
         return np.asarray(sharp | (result.status == Status.FLAT) | (result.status == Status.EDGE))
 
     def _grow(
@@ -210,7 +233,12 @@ class Witness:
         noisy = (row.status == Status.SATURATED) | (known & (row.noise > 0.3 * row.bar))
         if np.any(open_ & (noisy | ~known)):
             flat = bool(np.any(open_ & (row.status == Status.SATURATED)))
-            excess = np.max(row.bar / (self.target * size), initial=1.0, where=open_ & noisy & known & (size > 0))
+            wanted = (
+                self.target * size
+                if self.ceiling is None
+                else np.minimum(self.target * size, self.ceiling[direction] / 4)
+            )
+            excess = np.max(row.bar / wanted, initial=1.0, where=open_ & noisy & known & (wanted > 0))
             leap = self._leap(direction, max(tried), np.inf if flat else float(excess))
             more |= {max(tried) + leap, max(tried) + max(1, leap - 1)}
         if np.any(open_ & ~noisy):
@@ -239,6 +267,10 @@ class Witness:
         poor = ~(result.bar <= 0.1 * np.fmax(np.abs(result.value), self.size_beside(rows)))
         random = wanted & poor & (self.sampler.spread > 0)
         result.status[random] = Status.NONDETERMINISTIC
+
+
+def _quantile(entries: int) -> float:
+    return float(np.sqrt(2 * np.log(2 * entries / ALPHA)))
 
 
 def _quotients(
