@@ -22,7 +22,10 @@ FULL_NUMBERS = 400_000_000
 """And only while the displaced points and their values hold at most this many numbers."""
 
 PROBES = 3
-"""Random vectors in place of all inputs, where a Jacobian is too large."""
+"""Random vectors in place of all inputs, where a Jacobian is too large; two from `MANY` inputs on."""
+
+MANY = 2**20
+"""So many inputs make every pass over them cost."""
 
 PER_DIRECTION = 4
 """Evaluations for every direction whose claim is right."""
@@ -81,19 +84,20 @@ def plan(problem: Problem, reference: Problem, budget: Budget) -> Plan:
         budget: see `Budget`.
     """
     n, m = problem.n, problem.m
+    usual = PROBES if n < MANY else 2
     evaluations = PER_DIRECTION * n + FIXED
     if isinstance(budget, int):
         if evaluations > budget:
-            probes = int(np.clip((budget - FIXED) // PER_DIRECTION, 1, PROBES))
+            probes = int(np.clip((budget - FIXED) // PER_DIRECTION, 1, usual))
             return Plan(False, probes, f"all entries take about {evaluations} evaluations, and budget={budget}")
     elif n > PROBES:
         limit = SECONDS * LENIENCE if budget is None else budget
         seconds = _seconds(problem, reference, evaluations, limit)
         if seconds > limit:
             given = f"the default budget is {SECONDS:g} s" if budget is None else f"budget={budget:g} s"
-            return Plan(False, reason=f"all entries would take about {seconds:.2g} s, and {given}")
+            return Plan(False, usual, f"all entries would take about {seconds:.2g} s, and {given}")
     if n * m > FULL_ENTRIES or PER_DIRECTION * n * (n + m) > FULL_NUMBERS:
-        return Plan(False, reason=f"the Jacobian has {n * m:.2g} entries, too many to compare one by one")
+        return Plan(False, usual, f"the Jacobian has {n * m:.2g} entries, too many to compare one by one")
     return Plan(True)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xcheck.budget import Budget, plan, read_budget
+from xcheck.budget import MANY, Budget, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
@@ -315,16 +315,22 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
         gradient = None
         if problem.m == 1 and reverse.gradients is not None:
             gradient = Claim(quantity_of(problem), reverse.gradients, reverse.source, problem.precision)
-        modes = _modes(arena, gradient, None, found)
+        few = vectors[:1] if problem.n >= MANY else vectors
+        modes = _modes(arena, gradient, None, found, vectors=few)
         if modes is not None and modes.verdict is Verdict.DISAGREE and len(claims) == 1:
             found.comparisons += compare_products(arena, vectors, [forward_products(arena, vectors)])
 
 
 def _modes(
-    arena: Arena, reverse: Claim | None, forward: Claim | None, found: _Findings, undecided: Undecided | None = None
+    arena: Arena,
+    reverse: Claim | None,
+    forward: Claim | None,
+    found: _Findings,
+    undecided: Undecided | None = None,
+    vectors: RealArray | None = None,
 ) -> Comparison | None:
     try:
-        comparison = compare_modes(arena.problem, reverse, forward, arena.seed, undecided)
+        comparison = compare_modes(arena.problem, reverse, forward, arena.seed, undecided, vectors)
     except NotImplementedError as error:
         found.unchecked.append(f"{arena.problem.backend.name}/jvp: no rule ({_first_line(error)})")
         return None

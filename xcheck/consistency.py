@@ -12,14 +12,11 @@ from xcheck.comparison import Comparison, Entry, Source
 from xcheck.derivatives import Forward, Reverse, quantity_of
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, signed_probes
+from xcheck.reference.grid import signed_probes
 from xcheck.verdict import Verdict
 
 PROBES = 3
 """Random vectors in the test; a single wrong entry cannot hide from one of them."""
-
-MANY = 2**20
-"""From this many inputs on, two of them: products are expensive there."""
 
 ROUNDING = {53: 256.0, 24: 256.0, 11: 32.0, 8: 32.0}
 """Allowed difference in units of roundoff times the sum of magnitudes; 15 models needed 27 at most."""
@@ -45,7 +42,12 @@ class _Side:
 
 
 def compare_modes(
-    problem: Problem, reverse: Claim | None, forward: Claim | None, seed: int, undecided: Undecided | None = None
+    problem: Problem,
+    reverse: Claim | None,
+    forward: Claim | None,
+    seed: int,
+    undecided: Undecided | None = None,
+    vectors: RealArray | None = None,
 ) -> Comparison:
     """Compare a backend's jvp with its vjp on random probes.
 
@@ -57,13 +59,14 @@ def compare_modes(
         forward: the Jacobian from pushforwards, if it is at hand.
         seed: chooses the probes.
         undecided: where the point has no derivative, so that the modes may follow different conventions.
+        vectors: probes of the inputs to use, shape (k, n); drawn if None.
 
     Raises:
         NotImplementedError: one of the modes has no rule for this function.
     """
     rng = np.random.default_rng((seed, 2))
-    count = PROBES if problem.n < MANY else 2
-    v = signed_probes(rng, count, problem.n) * Coordinates(problem).scale
+    v = signed_probes(rng, PROBES, problem.n) * problem.scale if vectors is None else vectors
+    count = len(v)
     w = signed_probes(rng, count, problem.m)
     side = _from_matrices(reverse, forward, v) or _measure(problem, reverse, forward, v, w)
     allowed = ROUNDING[problem.precision] * 2.0**-problem.precision * side.magnitude
@@ -91,7 +94,7 @@ def compare_modes(
         limit,
         float(np.max(allowed / size, initial=0.0, where=same)),
         (),
-        f"inner products with {count} probes",
+        f"inner products with {count} probe{'s' * (count > 1)}",
     )
 
 
@@ -137,7 +140,7 @@ def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: 
     if reverse is not None:
         push = Forward(problem).push
         pushed = np.array([push(x) for x in v])
-        magnitude = (np.abs(reverse.value) @ np.abs(v).T).T + np.abs(pushed)
+        magnitude = np.array([np.abs(reverse.value) @ np.abs(x) for x in v]) + np.abs(pushed)
         return _Side(pushed, (reverse.value @ v.T).T, magnitude)
     pull = Reverse(problem).pull
     pulled = np.array([pull(x) for x in w])

@@ -22,6 +22,7 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
+from xcheck.space import floor_power
 from xcheck.verdict import Verdict
 
 FAIR_BITS = 35
@@ -72,9 +73,10 @@ class Arena:
 def input_probes(problem: Problem, seed: int, count: int, length: float) -> RealArray:
     """Draw probes on the inputs' own scales times `length`, none far below the typical one, shape (count, n)."""
     rng = np.random.default_rng((seed, 3))
-    scale = Coordinates(problem).scale
-    scale = np.maximum(scale, FLATTEST * float(np.median(scale))) * length
-    return np.asarray(signed_probes(rng, count, problem.n) * scale)
+    scale = np.maximum(problem.scale, FLATTEST * floor_power(np.array([problem.typical]))) * length
+    probes = signed_probes(rng, count, problem.n)
+    probes *= scale
+    return probes
 
 
 def _length(problem: Problem, size: RealArray, share: RealArray) -> float:
@@ -266,8 +268,7 @@ def compare_products(arena: Arena, vectors: RealArray, claims: Sequence[Products
     """
     reference = arena.reference
     length = max(_length(reference, claim.size, np.max(claim.share, axis=0)) for claim in claims)
-    vectors = vectors * length
-    directions = Probes(reference, vectors, 0.25 / length)
+    directions = Probes(reference, vectors, 0.25 / length, length)
     raw = None
     if any(claim.weights is None for claim in claims):
         raw = Witness(reference, directions, arena.seed)
@@ -295,13 +296,13 @@ def _compare(arena: Arena, vectors: RealArray, length: float, claim: Products, w
         allowance=claim.allowance * length,
         share=claim.share * length,
     )
-    result = _summary(arena, claim, claimed, found, vectors)
+    result = _summary(arena, claim, claimed, found, length * min(float(np.min(np.abs(v))) for v in vectors))
     if result.verdict is not Verdict.DISAGREE:
         return result
     row, k = _worst_of(found, claimed)
     suspect = Suspect(
         arena.reference,
-        vectors[row],
+        vectors[row] * length,
         _unit(arena.problem.m, k)[:, None] if claim.weights is None else claim.weights[k][:, None],
         lambda _v, _span: float("nan"),
         2.0**-precision,
@@ -406,7 +407,8 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     return result
 
 
-def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, vectors: RealArray) -> Comparison:
+def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, shortest: float) -> Comparison:
+    """Summarise products; an error in a single entry is worth at least `shortest` of it in each of them."""
     problem = arena.problem
 
     def name(row: int, output: int) -> str:
@@ -416,7 +418,6 @@ def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement
     notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",) if claim.unconnected else ()
     whose = Claim(quantity_of(problem), claimed, claim.source)
     result = compare(whose, claimed, found, name, arena.reference.how, notes, "probes")
-    shortest = float(np.min(np.abs(vectors), initial=np.inf))
     return replace(result, detection_limit=result.detection_limit / shortest)
 
 

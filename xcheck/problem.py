@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
@@ -139,6 +140,20 @@ class Problem:
     def m(self) -> int:
         """The number of outputs, as real numbers."""
         return self.outputs.size
+
+    @cached_property
+    def _scales(self) -> tuple[RealArray, float]:
+        return self.inputs.scales(self.x)
+
+    @property
+    def scale(self) -> RealArray:
+        """The scale of every input, a power of two, shape (n,)."""
+        return self._scales[0]
+
+    @property
+    def typical(self) -> float:
+        """The median size of the inputs that are not zero."""
+        return self._scales[1]
 
     @property
     def how(self) -> str:

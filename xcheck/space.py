@@ -16,6 +16,25 @@ PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8, "comple
 """Significand bits of every dtype that can be differentiated, by NumPy's name for it."""
 
 
+SMALLEST = {"float32": 2.0**-110, "complex64": 2.0**-110, "float16": 2.0**-12, "bfloat16": 2.0**-110}
+"""The smallest scale of an input, by dtype; 2^-1000 in 64 bits."""
+
+SAMPLED = 2**16
+"""Numbers that a median is taken of; of more, every so-manieth."""
+
+
+def floor_power(values: RealArray) -> RealArray:
+    """Return the largest power of two not above each positive value."""
+    _, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(1.0, exponent - 1))
+
+
+def _median(sizes: RealArray, otherwise: float) -> float:
+    some = sizes[:: max(1, len(sizes) // SAMPLED)]
+    positive = some[some > 0]
+    return float(np.median(positive)) if positive.size else otherwise
+
+
 def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return what a differentiable dtype becomes in 64-bit arithmetic."""
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
@@ -76,11 +95,11 @@ class Block:
         return np.asarray(array, dtype=np.float64).reshape((*lead, self.size))
 
     def unpack(self, vectors: RealArray) -> NDArray[Any]:
-        """Turn real vectors `(*lead, size)` into arrays `(*lead, *shape)` of the block's dtype."""
+        """Turn real vectors `(*lead, size)` into arrays `(*lead, *shape)` of the block's dtype, or views of them."""
         lead = vectors.shape[:-1]
         if self.is_complex and vectors.size:
             vectors = np.ascontiguousarray(vectors).view(np.complex128)
-        return vectors.reshape((*lead, *self.shape)).astype(self.dtype)
+        return vectors.reshape((*lead, *self.shape)).astype(self.dtype, copy=False)
 
 
 @dataclass(frozen=True)
@@ -127,6 +146,21 @@ class Space:
         """Name place `i` as the user would write it."""
         block = self.block_of(int(i))
         return block.entry(int(i) - block.start)
+
+    def scales(self, x: RealArray) -> tuple[RealArray, float]:
+        """Return the scale of every input at `x`, and the typical size of all.
+
+        The scale is a power of two not above |x_j|, for x_j = 0 that of the median non-zero input of its block, and
+        never so small that steps would leave the dtype.
+        """
+        size = np.where(np.isfinite(x), np.abs(x), 0.0)
+        typical = _median(size, 1.0)
+        scale = np.empty_like(size)
+        for block in self.blocks:
+            part = size[block.slice]
+            own = np.where(part > 0, part, _median(part, typical))
+            scale[block.slice] = np.maximum(floor_power(own), SMALLEST.get(block.dtype.name, 2.0**-1000))
+        return scale, typical
 
     def in_float64(self) -> Space:
         """Return the same space in 64-bit dtypes."""

@@ -81,7 +81,7 @@ class Coordinates:
 
     Attributes:
         index: the coordinates, shape (d,).
-        scale: s_j, a power of two not above |x_j|, shape (n,); for x_j = 0 that of the median non-zero input.
+        scale: s_j, see `Space.scales`, shape (d,).
         offset: |x_j| / s_j.
         reach: the largest step that is allowed, in units of s_j.
     """
@@ -90,13 +90,10 @@ class Coordinates:
         """Choose the scales."""
         self.problem = problem
         self.index = np.arange(problem.n) if index is None else index
-        x = np.abs(problem.x)
-        typical = _typical(x[np.isfinite(x)])
-        own = np.where((x > 0) & np.isfinite(x), x, _block_typical(problem, typical))
-        scale = np.maximum(floor_power(own), _smallest_steps(problem))
-        self.scale = scale[self.index]
-        self.offset = (np.where(np.isfinite(x), x, 0.0) / scale)[self.index]
-        self.reach = np.maximum(1.0, typical / self.scale) / 4
+        x = np.abs(problem.x[self.index])
+        self.scale = problem.scale[self.index]
+        self.offset = np.where(np.isfinite(x), x, 0.0) / self.scale
+        self.reach = np.maximum(1.0, problem.typical / self.scale) / 4
 
     @property
     def count(self) -> int:
@@ -144,12 +141,14 @@ class Probes:
     Attributes:
         vectors: shape (d, n), of few significant bits, so that x + h v is exact in float64.
         reach: the largest multiple of them that is allowed.
+        factor: a power of two that they are multiplied by.
     """
 
-    def __init__(self, problem: Problem, vectors: RealArray, reach: float = 0.25) -> None:
+    def __init__(self, problem: Problem, vectors: RealArray, reach: float = 0.25, factor: float = 1.0) -> None:
         """Take the vectors as they are; their lengths are the scales."""
         self.problem = problem
         self.vectors = vectors
+        self.factor = factor
         self.scale = np.ones(len(vectors))
         self.offset = np.ones(len(vectors))
         self.reach = np.full(len(vectors), reach)
@@ -167,11 +166,12 @@ class Probes:
     def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
         """Turn `points`, copies of x, into the displaced points."""
         for point, row, value in zip(points, rows, values, strict=True):
-            point += value * self.vectors[row]
+            point += (value * self.factor) * self.vectors[row]
 
     def subset(self, rows: Rows) -> Probes:
         """Keep some of the directions."""
-        return Probes(self.problem, self.vectors[rows], float(self.reach[0]) if len(self.reach) else 0.25)
+        reach = float(self.reach[0]) if len(self.reach) else 0.25
+        return Probes(self.problem, self.vectors[rows], reach, self.factor)
 
 
 class Stretches:
@@ -247,9 +247,13 @@ def complex_partners(problem: Problem) -> Rows:
     return partner
 
 
+PROBE_ENTRIES = np.concatenate([1 + np.arange(64) / 64, -1 - np.arange(64) / 64])
+"""What a probe may hold."""
+
+
 def signed_probes(rng: np.random.Generator, count: int, size: int) -> RealArray:
     """Draw vectors of entries `±(1 + i/64)`, i in 0..63: few bits, and none near zero."""
-    return rng.choice([-1.0, 1.0], size=(count, size)) * (1 + rng.integers(0, 64, size=(count, size)) / 64)
+    return np.asarray(PROBE_ENTRIES[rng.integers(0, len(PROBE_ENTRIES), size=(count, size), dtype=np.uint8)])
 
 
 def probe_shrink(count: int) -> float:
@@ -257,39 +261,8 @@ def probe_shrink(count: int) -> float:
     return float(2.0 ** -np.ceil(np.log2(max(1.0, np.sqrt(count)))))
 
 
-def floor_power(values: RealArray) -> RealArray:
-    """Return the largest power of two not above each positive value."""
-    _, exponent = np.frexp(values)
-    return np.asarray(np.ldexp(1.0, exponent - 1))
-
-
 def allowed_levels(grid: Grid, directions: Directions, row: np.intp, levels: Iterable[int]) -> tuple[int, ...]:
     """Drop levels whose step would leave the input's neighbourhood or drown in its rounding."""
     base = grid.group(0)
     bits = grid.precision - 5 + (40 if directions.offset[row] == 0 else 0)
     return tuple(e for e in sorted(set(levels)) if e in base or (2.0**-e <= directions.reach[row] and e <= bits))
-
-
-def _typical(sizes: RealArray) -> float:
-    positive = sizes[sizes > 0]
-    return float(np.median(positive)) if positive.size else 1.0
-
-
-def _block_typical(problem: Problem, typical: float) -> RealArray:
-    result = np.full(problem.n, typical)
-    for block in problem.inputs.blocks:
-        part = np.abs(problem.x[block.slice])
-        part = part[np.isfinite(part) & (part > 0)]
-        if part.size:
-            result[block.slice] = np.median(part)
-    return result
-
-
-def _smallest_steps(problem: Problem) -> RealArray:
-    result = np.empty(problem.n)
-    for block in problem.inputs.blocks:
-        result[block.slice] = _SMALLEST.get(block.dtype.name, 2.0**-1000)
-    return result
-
-
-_SMALLEST = {"float32": 2.0**-110, "complex64": 2.0**-110, "float16": 2.0**-12, "bfloat16": 2.0**-110}

@@ -7,8 +7,11 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid
+from xcheck.reference.grid import Grid
 from xcheck.reference.sampler import Sampler
+
+STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
+"""Ulps that an input moves for one of the line."""
 
 LINE_SAFETY = 1.5
 
@@ -77,8 +80,9 @@ def _along_line(sampler: Sampler, offsets: RealArray) -> RealArray:
 def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
     problem, grid = sampler.problem, sampler.grid
     rng = np.random.default_rng((grid.seed, 1))
-    strides = rng.choice([1.0, 3.0, 5.0, 7.0] if grid.precision == 53 else [1.0], size=problem.n)
-    stride = strides * rng.choice([-1.0, 1.0], size=problem.n) * _ulps(sampler)
+    multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
+    stride = multiples[rng.integers(0, len(STRIDES), size=problem.n, dtype=np.uint8)]
+    stride *= problem.scale * 2.0 ** (1 - grid.precision)
     step = max(1, CHUNK // max(1, problem.n + problem.m))
     parts = [offsets[i : i + step, None] for i in range(0, len(offsets), step)]
     return np.vstack([problem.values(problem.x + part * stride) for part in parts])
@@ -124,12 +128,6 @@ def _line_offsets(grid: Grid) -> RealArray:
     else:
         sizes = np.array([1.0, 5.0, 2.0, 3.0, 2.0, 3.0, 1.0, 5.0])
     return np.asarray(signs * sizes)
-
-
-def _ulps(sampler: Sampler) -> RealArray:
-    x = np.abs(sampler.problem.x)
-    size = np.where(x > 0, x, Coordinates(sampler.problem).scale)
-    return np.asarray(np.spacing(size) * 2.0 ** (53 - sampler.grid.precision))
 
 
 def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray:

@@ -203,7 +203,8 @@ class Sampler:
 
     def _points(self, jobs: list[tuple[int, Rows, RealArray, RealArray, bool]], centers: int) -> RealArray:
         total = centers + sum(len(job[1]) for job in jobs)
-        points = np.repeat(self.problem.x[None], total, axis=0)
+        points = np.empty((total, self.problem.n))
+        points[:] = self.problem.x
         start = centers
         for _, rows, places, _, _ in jobs:
             self.directions.write(points[start : start + len(rows)], rows, places)
