@@ -59,7 +59,7 @@ class Flaw:
 
     @property
     def error(self) -> float:
-        """How far the chosen entry is off; other entries of the same column, row or input are off by as much of them."""
+        """How far the chosen entry is off; others of the same column, row or input are off by the same part of them."""
         return self.size * abs(self.value)
 
     def pulled(self, pull: Pull, cotangent: Any, tools: Framework) -> list[Any]:
@@ -114,7 +114,7 @@ class Framework(Protocol):
 
 
 def planted(seed: int, each: int = EACH, frameworks: Sequence[str] = FRAMEWORKS) -> Iterator[Case]:
-    """Yield `each` wrong derivatives for each of the `frameworks` that is installed; the same seed gives the same cases.
+    """Yield `each` wrong derivatives for each of the `frameworks` that is installed, the same for the same seed.
 
     The error is relative to the entries that it changes. `case.f.flaw` tells where it sits and how large it is.
     """
@@ -155,9 +155,7 @@ def one_hot(like: Any, place: int) -> np.ndarray:
     return array.reshape(shape)
 
 
-def _choose(
-    case: Case, tools: Framework, rng: np.random.Generator, kind: str, mode: str, size: float
-) -> Flaw | None:
+def _choose(case: Case, tools: Framework, rng: np.random.Generator, kind: str, mode: str, size: float) -> Flaw | None:
     """Choose an entry of the Jacobian that is not negligible; None if the operator has none that will do."""
     if set(case.options) - {"backend"} or case.truth is not Truth.RIGHT:
         return None

@@ -34,10 +34,10 @@ class Tools:
         wanted = [x for x in leaves if x.requires_grad]
         found = iter(torch.autograd.grad(y, wanted, weight, allow_unused=True))
         gradients = [next(found) if x.requires_grad else None for x in leaves]
-        return [None if g is None else g.resolve_conj().numpy() for g in gradients]
+        return [None if g is None else g.numpy(force=True) for g in gradients]
 
     def flawed(self, f: Function, flaw: Flaw, inputs: tuple[Any, ...]) -> Function | None:
-        """Wrap `f`: a wrong backward without a forward-mode rule, or a wrong forward-mode rule beside a right backward."""
+        """Wrap `f`: a wrong backward without a forward rule, or a wrong forward rule beside a right backward."""
         tools = self
         if flaw.mode == "jvp":
             try:
@@ -92,7 +92,7 @@ def _pullback(f: Function, inputs: Sequence[torch.Tensor]) -> Callable[[Any], li
 
 
 def _pushforward(f: Function, inputs: Sequence[torch.Tensor]) -> Callable[[Sequence[Any]], Any]:
-    """Differentiate the pullback, which is linear in its cotangent: forward mode cannot be nested in a rule of its own."""
+    """Differentiate the pullback, which is linear in its cotangent: forward mode cannot be nested."""
 
     def push(tangents: Sequence[Any]) -> Any:
         with torch.enable_grad():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import linalg
 
+from cases.torch_points import compound, definite, real, separated, spread, together, twice
 from cases.torch_pointwise import Group
-from cases.torch_points import compound, definite, positive, real, separated, spread, together, twice
 
 PRODUCTS: list[Group] = [
-    (twice(real(8)), "torch: dot inner outer ger vdot"),
-    (twice(real(8)), "torch.linalg: vecdot"),
+    (twice(real(30)), "torch: dot inner outer ger vdot"),
+    (twice(real(30)), "torch.linalg: vecdot"),
     (together(real(3, 4), real(4, 5)), "torch: mm matmul"),
     (together(real(2, 3, 4), real(2, 4, 3)), "torch: bmm matmul"),
     (together(real(3, 4), real(4, 5)), "torch.linalg: matmul"),
@@ -131,9 +131,9 @@ SOLVERS: list[Group] = [
 ]
 
 FOURIER: list[Group] = [
-    (real(12), "torch.fft: fft ifft rfft ihfft fftshift ifftshift"),
-    (real(4, 6), "torch.fft: fft2 ifft2 rfft2 fftn rfftn ifftn"),
-    (compound(9), "torch.fft: fft ifft irfft hfft fftn"),
+    (real(32), "torch.fft: fft ifft rfft ihfft fftshift ifftshift"),
+    (real(6, 8), "torch.fft: fft2 ifft2 rfft2 fftn rfftn ifftn"),
+    (compound(24), "torch.fft: fft ifft irfft hfft fftn"),
     (compound(3, 5), "torch.fft: fft2 ifft2 irfft2 irfftn hfft2 hfftn fftshift"),
     (real(3, 6), "torch.fft: ihfft2 ihfftn fft:8 rfft:5"),
     (

@@ -13,12 +13,12 @@ PLACES = torch.tensor([[0, 2, 1, 3, 4, 0], [3, 1, 0, 2, 2, 4], [1, 1, 4, 0, 3, 2
 HOLES = torch.tensor([[True, False, True], [False, False, True], [True, True, False], [False, True, False]])
 
 REDUCTIONS: list[Group] = [
-    (real(5, 6), "torch: sum mean std var logsumexp:1 sum:0 mean:1 std:0 var:1 nansum nanmean norm std_mean var_mean"),
-    (real(5, 6), "torch.special: logsumexp:0"),
+    (real(8, 12), "torch: sum mean std var logsumexp:1 sum:0 mean:1 std:0 var:1 nansum nanmean norm std_mean var_mean"),
+    (real(8, 12), "torch.special: logsumexp:0"),
     (off(0.0)(3, 4), "torch: prod prod:1"),
-    (real(4, 5), "torch.Tensor: sum mean std var norm:3 norm:1.5 logsumexp:0 nansum"),
-    (real(4, 6), "torch: cumsum:1 diff trapezoid trapz cumulative_trapezoid cov corrcoef"),
-    (off(0.0)(4, 5), "torch: cumprod:1 cumprod:0"),
+    (real(8, 10), "torch.Tensor: sum mean std var norm:3 norm:1.5 logsumexp:0 nansum"),
+    (real(8, 10), "torch: cumsum:1 diff trapezoid trapz cumulative_trapezoid cov corrcoef"),
+    (off(0.0)(6, 8), "torch: cumprod:1 cumprod:0"),
     (
         real(4, 7),
         {
@@ -33,9 +33,9 @@ REDUCTIONS: list[Group] = [
 ]
 
 SELECTION: list[Group] = [
-    (distinct(5, 6), "torch: max min amax:1 amin:0 max:1 min:0 aminmax median nanmedian median:1 sort"),
-    (distinct(5, 6), "torch: sort:0 msort topk:3 kthvalue:2 cummax:1 cummin:0 quantile:0.3 nanquantile:0.7 mode"),
-    (distinct(5, 6), "torch.Tensor: sort max min amax amin median topk:2 kthvalue:3 quantile:0.55 cummax:0"),
+    (distinct(8, 12), "torch: max min amax:1 amin:0 max:1 min:0 aminmax median nanmedian median:1 sort"),
+    (distinct(8, 12), "torch: sort:0 msort topk:3 kthvalue:2 cummax:1 cummin:0 quantile:0.3 nanquantile:0.7 mode"),
+    (distinct(8, 12), "torch.Tensor: sort max min amax amin median topk:2 kthvalue:3 quantile:0.55 cummax:0"),
     (
         distinct(4, 6),
         {
@@ -47,7 +47,7 @@ SELECTION: list[Group] = [
             "torch.Tensor.gather": lambda x: x.gather(1, x.argsort(1)),
         },
     ),
-    (twice(distinct(4, 5)), "torch.Tensor: minimum maximum fmin fmax"),
+    (twice(distinct(6, 8)), "torch.Tensor: minimum maximum fmin fmax"),
 ]
 
 INDEXING: list[Group] = [
@@ -111,10 +111,13 @@ INDEXING: list[Group] = [
 ]
 
 SHAPES: list[Group] = [
-    (real(3, 4), "torch: fliplr flipud rot90 t ravel flatten transpose:0:1 swapaxes:0:1 swapdims:0:1 clone"),
-    (real(3, 4), "torch: movedim:0:1 moveaxis:0:1 unsqueeze:1 squeeze roll:2 chunk:2 split:2 unbind tensor_split:2"),
-    (real(4, 4), "torch: hsplit:2 vsplit:2 atleast_3d repeat_interleave:2 diag_embed diagflat trace narrow_copy:0:1:2"),
-    (real(3, 4), "torch.Tensor: view:-1 reshape:2:6 expand:2:3:4 repeat:2:1 tile:2 flatten permute:1:0 contiguous"),
+    (real(8, 10), "torch: fliplr flipud rot90 t ravel flatten transpose:0:1 swapaxes:0:1 swapdims:0:1 clone"),
+    (real(8, 10), "torch: movedim:0:1 moveaxis:0:1 unsqueeze:1 squeeze roll:2 chunk:2 split:2 unbind tensor_split:2"),
+    (
+        real(8, 10),
+        "torch: hsplit:2 vsplit:2 atleast_3d repeat_interleave:2 diag_embed diagflat trace narrow_copy:0:1:2",
+    ),
+    (real(8, 10), "torch.Tensor: view:-1 reshape:4:20 expand:2:8:10 repeat:2:1 tile:2 flatten permute:1:0 contiguous"),
     (twice(real(3, 4)), {"torch.cat": lambda x, y: torch.cat([x, y * x], 1)}),
     (
         twice(real(3, 4)),

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from cases.torch_pointwise import Group
 from cases.torch_points import between, distinct, off, positive, probabilities, real, together, twice
+from cases.torch_pointwise import Group
 
 LABELS = torch.tensor([2, 0, 4, 1])
 SIGNS = torch.tensor([1.0, -1.0, -1.0, 1.0], dtype=torch.float64)
@@ -121,8 +121,8 @@ NORMALISATION: list[Group] = [
 ]
 
 LOSSES: list[Group] = [
-    (twice(real(4, 5)), "torch.nn.functional: mse_loss l1_loss smooth_l1_loss huber_loss cosine_similarity"),
-    (twice(real(4, 5)), "torch.nn.functional: pairwise_distance poisson_nll_loss"),
+    (twice(real(6, 8)), "torch.nn.functional: mse_loss l1_loss smooth_l1_loss huber_loss cosine_similarity"),
+    (twice(real(6, 8)), "torch.nn.functional: pairwise_distance poisson_nll_loss"),
     (
         real(4, 5),
         {
@@ -231,7 +231,9 @@ RESAMPLING: list[Group] = [
                 x, size=(6, 6), mode="bicubic", align_corners=True
             ),
             "torch.nn.functional.interpolate[area]": lambda x: F.interpolate(x, size=(3, 3), mode="area"),
-            "torch.nn.functional.interpolate[antialias]": lambda x: F.interpolate(x, size=(9, 8), mode="bilinear", antialias=True),
+            "torch.nn.functional.interpolate[antialias]": lambda x: F.interpolate(
+                x, size=(9, 8), mode="bilinear", antialias=True
+            ),
             "torch.nn.functional.unfold": lambda x: F.unfold(x, 3, padding=1),
             "torch.nn.functional.pixel_unshuffle": lambda x: F.pixel_unshuffle(x, 2),
             "torch.channel_shuffle": lambda x: torch.channel_shuffle(x, 2),

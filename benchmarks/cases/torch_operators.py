@@ -1,4 +1,4 @@
-"""Torch's public differentiable functions at random points where they are smooth, and at hard but legitimate ones."""
+"""Torch's public differentiable functions at random points where they are smooth."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from cases.torch_arrays import ARRAYS
 from cases.torch_layers import LAYERS
 from cases.torch_points import Rule
 from cases.torch_pointwise import POINTWISE
+from cases.torch_tricky import tricky
+
+__all__ = ["operators", "public_names", "table", "tricky"]
 
 Function = Callable[..., Any]
 
@@ -44,7 +47,7 @@ def table() -> list[tuple[str, Function, Rule]]:
 
 def public_names() -> set[str]:
     """Return the public functions of torch that the tables reach, without their variants."""
-    return {name.partition("[")[0].removesuffix("_") for name, _, _ in table()}
+    return {name.partition("[")[0] for name, _, _ in table()}
 
 
 def _members(members: str | dict[str, Function]) -> list[tuple[str, Function]]:
