@@ -1,0 +1,67 @@
+"""Wrong derivatives of TensorFlow's own operators, found in version 2.21: calling any of them right is a false pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cases.case import Case, Truth
+
+
+def _with_zero(rng: np.random.Generator) -> np.ndarray:
+    return np.append(0.0, rng.uniform(2, 4, size=2))
+
+
+def _complex(rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=3) + 1j * rng.normal(size=3)
+
+
+KNOWN_WRONG: dict[str, tuple[Callable[..., Any], Callable[[np.random.Generator], np.ndarray], str]] = {
+    "cumprod with a zero": (tf.math.cumprod, _with_zero, "the rule divides by x: 0 instead of the product of the rest"),
+    "xlogy at x = 0": (
+        lambda x: tf.math.xlogy(x, tf.constant([0.3, 0.3, 0.3], x.dtype)),
+        _with_zero,
+        "linear in x with slope log y; the rule says 0 at x = 0",
+    ),
+    "xlog1py at x = 0": (
+        lambda x: tf.math.xlog1py(x, tf.constant([0.3, 0.3, 0.3], x.dtype)),
+        _with_zero,
+        "linear in x with slope log1p y; the rule says 0 at x = 0",
+    ),
+    "xdivy at x = 0": (
+        lambda x: tf.math.xdivy(x, tf.constant([0.3, 0.3, 0.3], x.dtype)),
+        _with_zero,
+        "linear in x with slope 1 / y; the rule says 0 at x = 0",
+    ),
+    "hsv_to_rgb": (
+        tf.image.hsv_to_rgb,
+        lambda rng: rng.uniform(0.18, 0.32, size=(2, 2, 3)),
+        "registered as not differentiable: the gradient is None although the function is smooth here",
+    ),
+    "sign of a complex number": (tf.sign, _complex, "z / |z| turns with z; the rule says 0"),
+}
+"""What goes wrong: the function, where, and why."""
+
+UNRESOLVED: dict[str, tuple[Callable[..., Any], np.ndarray, str]] = {
+    "tanh at 25": (tf.tanh, np.array([25.0]), "0 for 7.7e-22; the value is exactly 1"),
+    "sigmoid at 40": (tf.sigmoid, np.array([40.0]), "0 for 4.2e-18; the value is exactly 1"),
+    "elu at -40": (tf.nn.elu, np.array([-40.0]), "0 for 4.2e-18; the value is exactly -1"),
+}
+"""Derivatives that are wrong by 100 % where float64 values near the point are all the same: agree is wrong here too."""
+
+
+def known_wrong(seed: int) -> Iterator[Case]:
+    """Yield wrong derivatives that the functions' values resolve."""
+    rng = np.random.default_rng([seed, 4])
+    for name, (f, point, about) in KNOWN_WRONG.items():
+        yield Case(f"tf.wrong.{name}", "tensorflow", f, (tf.constant(point(rng)),), Truth.WRONG, about=about)
+
+
+def unresolved(seed: int) -> Iterator[Case]:
+    """Yield wrong derivatives that float64 values cannot show; `seed` changes nothing, the points are what they are."""
+    del seed
+    for name, (f, point, about) in UNRESOLVED.items():
+        yield Case(f"tf.unresolved.{name}", "tensorflow", f, (tf.constant(point),), Truth.WRONG, about=about)
