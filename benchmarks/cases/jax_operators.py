@@ -28,7 +28,6 @@ from cases.domains import (
     positive,
     probability,
     real,
-    simplex,
     spd,
     square,
     triangular,
@@ -45,10 +44,12 @@ BY_NAME: list[tuple[tuple[Domain, ...], str, str]] = [
     (
         (real(N),),
         "numpy",
-        "sin cos sinh cosh tanh arctan arcsinh exp exp2 expm1 square sinc i0 negative positive deg2rad rad2deg radians "
-        "degrees conj real nan_to_num sum prod mean std var cumsum cumprod nansum nanmean nanstd nanvar nanprod "
-        "nancumsum nancumprod ptp median trapezoid diff ediff1d gradient average ravel flip atleast_2d "
-        "diagflat cumulative_sum cumulative_prod",
+        (
+            "sin cos sinh cosh tanh arctan arcsinh exp exp2 expm1 square sinc i0 negative positive deg2rad rad2deg radians "
+            "degrees conj real nan_to_num sum prod mean std var cumsum cumprod nansum nanmean nanstd nanvar nanprod "
+            "nancumsum nancumprod ptp median trapezoid diff ediff1d gradient average ravel flip atleast_2d "
+            "diagflat cumulative_sum cumulative_prod"
+        ),
     ),
     ((nonzero(N),), "numpy", "abs absolute fabs cbrt reciprocal sign"),
     ((positive(N),), "numpy", "log log2 log10 log1p sqrt"),
@@ -90,8 +91,10 @@ BY_NAME: list[tuple[tuple[Domain, ...], str, str]] = [
     (
         (real(N),),
         "nn",
-        "sigmoid softplus soft_sign silu swish gelu mish squareplus log_sigmoid softmax log_softmax logsumexp "
-        "standardize glu tanh identity logmeanexp",
+        (
+            "sigmoid softplus soft_sign silu swish gelu mish squareplus log_sigmoid softmax log_softmax logsumexp "
+            "standardize glu tanh identity logmeanexp"
+        ),
     ),
     (
         (fraction(N),),
@@ -413,7 +416,7 @@ ARRAYS: dict[str, Operator] = {
     ),
     "lax.map": (lambda x: lax.map(lambda r: jnp.sin(r) * r.sum(), x), (real(5, 4),)),
     "lax.scan": (_scan, (real(6, 4),)),
-    "lax.fori_loop": (lambda x: lax.fori_loop(0, 5, lambda i, h: jnp.sin(h + x), x), (real(N),)),
+    "lax.fori_loop": (lambda x: lax.fori_loop(0, 5, lambda _, h: jnp.sin(h + x), x), (real(N),)),
     "lax.while_loop": (_newton, (within(1.0, 3.0, 8),)),
     "lax.cond": (lambda x: lax.cond(x.sum() > 0, jnp.sin, jnp.exp, x), (positive(N),)),
     "lax.switch": (lambda x: lax.switch(2, [jnp.sin, jnp.exp, jnp.tanh], x), (real(N),)),

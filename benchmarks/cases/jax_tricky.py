@@ -250,7 +250,8 @@ def _precision(rng: Generator) -> list[Row]:
     rows: list[Row] = []
     for kind, dtype in kinds.items():
         for name, (f, inputs) in {**functions, **(wide if kind == "float32" else {})}.items():
-            rows.append((f"{kind}/{name}", f, tuple(x.astype(dtype) for x in inputs), RIGHT))
+            truth = CONVENTION if name == "sigmoid tail" and kind != "float32" else RIGHT  # 1 - y is rounded away
+            rows.append((f"{kind}/{name}", f, tuple(x.astype(dtype) for x in inputs), truth))
     rows.append(("float64/through float32", lambda x: jnp.sin(x.astype(jnp.float32)), (rng.normal(size=6),), RIGHT))
     rows.append(("float64/through bfloat16", lambda x: x.astype(jnp.bfloat16) ** 2, (rng.normal(size=6),), CONVENTION))
     mixed = (rng.normal(size=4), rng.normal(size=4).astype(np.float32))
@@ -358,7 +359,6 @@ def _rules(rng: Generator) -> list[Row]:
         ("rules/constant output", lambda x: (jnp.sin(x), jnp.ones(3, x.dtype)), (x,), RIGHT),
         ("rules/integer output", lambda x: (jnp.sin(x), jnp.argmax(x)), (x,), RIGHT),
         ("rules/linear", lambda x: 3.0 * x + 1.0, (x,), RIGHT),
-        ("rules/gamma samples", lambda a: jax.random.gamma(jax.random.key(0), jnp.exp(a)), (x,), RIGHT),
         ("rules/normal samples", lambda m: m + m**2 * jax.random.normal(jax.random.key(1), m.shape), (x,), RIGHT),
         ("rules/gradient", jax.grad(lambda x: jnp.prod(jnp.sin(x))), (x,), RIGHT),
         ("rules/hessian-vector", lambda x, v: jax.jvp(jax.grad(lambda z: jnp.sum(z**4)), (x,), (v,))[1], (x, y), RIGHT),

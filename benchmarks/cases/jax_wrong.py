@@ -56,6 +56,16 @@ KNOWN_WRONG: dict[str, tuple[Callable[..., Any], Callable[[np.random.Generator],
         lambda rng: -rng.uniform(0.3, 2, size=3) + 1j * rng.uniform(0.3, 2, size=3),
         "1 / sqrt(z^2 - 1) is on the wrong branch for negative real parts: the sign is wrong",
     ),
+    "eigenvalues of a tridiagonal matrix": (
+        lambda e: jax.scipy.linalg.eigh_tridiagonal(jnp.arange(4.0), e, eigvals_only=True),
+        lambda rng: rng.uniform(0.5, 1.5, size=3),
+        "forward mode differentiates a bisection and gives 0; reverse mode has no rule",
+    ),
+    "gradient of det at rank 2 of 4": (
+        jax.grad(jnp.linalg.det),
+        lambda rng: np.diag(np.append(rng.uniform(1, 2, size=2), [0.0, 0.0])),
+        "the second derivative of a polynomial is NaN",
+    ),
 }
 """What goes wrong: the function, where, and why."""
 

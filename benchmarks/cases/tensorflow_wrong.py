@@ -15,10 +15,6 @@ def _with_zero(rng: np.random.Generator) -> np.ndarray:
     return np.append(0.0, rng.uniform(2, 4, size=2))
 
 
-def _complex(rng: np.random.Generator) -> np.ndarray:
-    return rng.normal(size=3) + 1j * rng.normal(size=3)
-
-
 KNOWN_WRONG: dict[str, tuple[Callable[..., Any], Callable[[np.random.Generator], np.ndarray], str]] = {
     "cumprod with a zero": (tf.math.cumprod, _with_zero, "the rule divides by x: 0 instead of the product of the rest"),
     "xlogy at x = 0": (
@@ -41,7 +37,11 @@ KNOWN_WRONG: dict[str, tuple[Callable[..., Any], Callable[[np.random.Generator],
         lambda rng: rng.uniform(0.18, 0.32, size=(2, 2, 3)),
         "registered as not differentiable: the gradient is None although the function is smooth here",
     ),
-    "sign of a complex number": (tf.sign, _complex, "z / |z| turns with z; the rule says 0"),
+    "complex det": (
+        tf.linalg.det,
+        lambda rng: rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3)),
+        "the rule multiplies by the determinant where its conjugate belongs",
+    ),
 }
 """What goes wrong: the function, where, and why."""
 
