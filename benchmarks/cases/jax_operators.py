@@ -45,7 +45,8 @@ BY_NAME: list[tuple[tuple[Domain, ...], str, str]] = [
         (real(N),),
         "numpy",
         (
-            "sin cos sinh cosh tanh arctan arcsinh exp exp2 expm1 square sinc i0 negative positive deg2rad rad2deg radians "
+            "sin cos sinh cosh tanh arctan arcsinh exp exp2 expm1 square sinc i0 negative positive deg2rad rad2deg "
+            "radians "
             "degrees conj real nan_to_num sum prod mean std var cumsum cumprod nansum nanmean nanstd nanvar nanprod "
             "nancumsum nancumprod ptp median trapezoid diff ediff1d gradient average ravel flip atleast_2d "
             "diagflat cumulative_sum cumulative_prod"

@@ -44,7 +44,8 @@ BY_NAME: list[tuple[tuple[Domain, ...], str, str]] = [
         "math",
         (
             "sin cos sinh cosh tanh atan asinh exp expm1 square negative sigmoid softplus softsign log_sigmoid softmax "
-            "log_softmax erf erfc bessel_i0 bessel_i0e bessel_i1 bessel_i1e reduce_sum reduce_mean reduce_prod reduce_std "
+            "log_softmax erf erfc bessel_i0 bessel_i0e bessel_i1 bessel_i1e reduce_sum reduce_mean reduce_prod "
+            "reduce_std "
             "reduce_variance reduce_logsumexp reduce_euclidean_norm cumsum cumprod cumulative_logsumexp l2_normalize"
         ),
     ),

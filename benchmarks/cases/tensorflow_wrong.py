@@ -10,9 +10,23 @@ import tensorflow as tf
 
 from cases.case import Case, Truth
 
+CONJUGATE = "a conjugate is missing in the rule"
+
 
 def _with_zero(rng: np.random.Generator) -> np.ndarray:
     return np.append(0.0, rng.uniform(2, 4, size=2))
+
+
+def _complex(*shape: int) -> Callable[[np.random.Generator], np.ndarray]:
+    return lambda rng: rng.normal(size=shape) + 1j * rng.normal(size=shape)
+
+
+def _dominant(rng: np.random.Generator) -> np.ndarray:
+    return _complex(3, 3)(rng) + 5 * np.eye(3)
+
+
+def _by_half(x: Any) -> Any:
+    return tf.fill(x.shape, tf.constant(0.5 + 0.8j, x.dtype))
 
 
 KNOWN_WRONG: dict[str, tuple[Callable[..., Any], Callable[[np.random.Generator], np.ndarray], str]] = {
@@ -36,6 +50,43 @@ KNOWN_WRONG: dict[str, tuple[Callable[..., Any], Callable[[np.random.Generator],
         tf.image.hsv_to_rgb,
         lambda rng: rng.uniform(0.18, 0.32, size=(2, 2, 3)),
         "registered as not differentiable: the gradient is None although the function is smooth here",
+    ),
+    "cumprod, exclusive, with a zero": (
+        lambda x: tf.math.cumprod(x, exclusive=True),
+        _with_zero,
+        "the rule divides by x: 0 instead of the product of the rest",
+    ),
+    "betainc by a": (
+        lambda a: tf.math.betainc(a, tf.constant([1.3] * 3, a.dtype), tf.constant([0.4] * 3, a.dtype)),
+        lambda rng: rng.uniform(0.5, 2, size=3),
+        "the gradient is None, which says that nothing depends on a",
+    ),
+    "zeta by x": (
+        lambda x: tf.math.zeta(x, tf.constant([1.3] * 3, x.dtype)),
+        lambda rng: rng.uniform(1.5, 3, size=3),
+        "the gradient is None, which says that nothing depends on x",
+    ),
+    "atan2 of 1e200": (
+        lambda x: tf.atan2(x, x[::-1]),
+        lambda rng: rng.uniform(1e199, 1e200, size=2),
+        "x^2 + y^2 overflows; the slopes are about 1e-200",
+    ),
+    "complex cumprod": (tf.math.cumprod, _complex(4), CONJUGATE),
+    "complex multiply_no_nan": (lambda x: tf.math.multiply_no_nan(x, _by_half(x)), _complex(4), CONJUGATE),
+    "complex xlogy": (lambda x: tf.math.xlogy(x, _by_half(x)), _complex(4), CONJUGATE),
+    "complex xlog1py": (lambda x: tf.math.xlog1py(_by_half(x), x), _complex(4), CONJUGATE),
+    "complex xdivy": (lambda x: tf.math.xdivy(_by_half(x), x), _complex(4), CONJUGATE),
+    "complex silu": (tf.nn.silu, _complex(4), CONJUGATE),
+    "complex sqrtm": (tf.linalg.sqrtm, _dominant, CONJUGATE),
+    "complex tridiagonal_solve": (
+        lambda x: tf.linalg.tridiagonal_solve(x + tf.constant([[0], [9], [0]], x.dtype), x[0], "compact"),
+        _complex(3, 4),
+        CONJUGATE,
+    ),
+    "complex squared_difference": (
+        lambda x: (1 + 2j) * tf.math.squared_difference(x, _by_half(x)),
+        _complex(4),
+        "|x - y|^2 is real; the rule is that of (x - y)^2 and wrong for cotangents that are not real",
     ),
     "complex det": (
         tf.linalg.det,
