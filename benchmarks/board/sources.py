@@ -14,6 +14,12 @@ from cases.case import Case
 GROUPS = ("wrong", "right", "planted", "operators")
 FRAMEWORKS = ("torch", "jax", "tensorflow", "numpy")
 WITH_OPERATORS = FRAMEWORKS[:3]
+KNOWN_WRONG = {
+    "torch": ("wrong",),
+    "jax": ("known_wrong", "unresolved"),
+    "tensorflow": ("known_wrong", "unresolved"),
+}
+"""What yields the wrong derivatives that each framework ships."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,10 @@ def _all(seed: int, points: int, most: int) -> Iterator[Chunk]:
     for group in ("wrong", "right"):
         for framework in FRAMEWORKS:
             yield Chunk(group, framework, f"cases.{group}:{group}", ((framework,),), most)
-    yield Chunk("wrong", "torch", "cases.torch_wrong:wrong", (seed,), most)
-    yield Chunk("right", "torch", "cases.torch_tricky:tricky", (seed,), most)
+    for framework in WITH_OPERATORS:
+        for source in KNOWN_WRONG[framework]:
+            yield Chunk("wrong", framework, f"cases.{framework}_wrong:{source}", (seed,), most)
+        yield Chunk("right", framework, f"cases.{framework}_tricky:tricky", (seed,), most)
     yield Chunk("planted", "", "cases.planted:planted", (seed,), most)
     for framework in WITH_OPERATORS:
         yield Chunk("operators", framework, f"cases.{framework}_operators:operators", (seed, points), most)
