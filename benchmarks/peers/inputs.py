@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,37 @@ from peers.outcome import NotApplicable
 
 GIVEN = ("gradient", "jacobian", "diagonal", "vjp")
 """Options that carry a hand-written derivative."""
+
+
+def native(case: Case) -> Case:
+    """Turn NumPy inputs that are meant for a framework, `backend=`, into arrays of that framework."""
+    options = dict(case.options)
+    if options.pop("backend", case.framework) != case.framework:
+        raise NotApplicable("another backend")
+    make = {"torch": _to_torch, "jax": _to_jax, "tensorflow": _to_tensorflow}.get(case.framework)
+    if make is None or not any(isinstance(x, (np.ndarray, np.generic)) for x in case.inputs):
+        return replace(case, options=options)
+    inputs = tuple(make(x) if isinstance(x, (np.ndarray, np.generic)) else x for x in case.inputs)
+    return replace(case, inputs=inputs, options=options)
+
+
+def _to_torch(array: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(np.array(array))
+
+
+def _to_jax(array: Any) -> Any:
+    import jax
+
+    with jax.enable_x64(True):
+        return jax.numpy.asarray(array)
+
+
+def _to_tensorflow(array: Any) -> Any:
+    import tensorflow as tf
+
+    return tf.constant(array)
 
 
 def require_plain(case: Case, frameworks: tuple[str, ...], order: int = 2) -> None:

@@ -16,6 +16,7 @@ from cases.case import Case
 import xcheck
 from peers.anywhere import hips_check_grads, numdifftools_jacobian, scipy_check_grad, taylor_rate
 from peers.frameworks import check_grads, compute_gradient, gradcheck
+from peers.inputs import native
 from peers.outcome import Answer, NotApplicable, Outcome
 
 XCHECK = "xcheck"
@@ -42,11 +43,13 @@ def run(checker: str, case: Case) -> Outcome:
     np.random.seed(0)
     start = perf_counter()
     try:
+        plain = case if ask is None else native(case)
+        start = perf_counter()
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             if ask is None:
                 return ask_xcheck(case)
-            answer, detail = ask(replace(case, f=counted))
+            answer, detail = ask(replace(plain, f=counted))
     except NotApplicable as error:
         return Outcome(Answer.NOT_APPLICABLE, detail=str(error))
     except Exception as error:
