@@ -22,14 +22,14 @@ def draw(rows: list[Row], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "xcheck"
+    mpl.rcParams |= {"svg.hashsalt": "xcheck", "svg.fonttype": "none"}
     import matplotlib.pyplot as plt
 
     figure, (wrong, right, planted) = plt.subplots(1, 3, figsize=(13, 4.7), layout="constrained")
-    _shares(wrong, [row for row in rows if row.group == "wrong"], WRONG)
+    _shares(wrong, [row for row in rows if row.group == "wrong"], rows, WRONG)
     wrong.set_title("(a) wrong derivatives", fontsize=10)
     wrong.set_xlabel("% of the cases that it can be asked about")
-    _shares(right, [row for row in rows if row.group == "right"], RIGHT)
+    _shares(right, [row for row in rows if row.group == "right"], rows, RIGHT)
     right.set_title("(b) right ones, and kinks", fontsize=10)
     right.set_xlabel("% of the cases that it can be asked about")
     right.set_yticklabels([])
@@ -53,10 +53,10 @@ RIGHT: tuple[Share, ...] = (
 )
 
 
-def _shares(axes: Any, rows: list[Row], shares: tuple[Share, ...]) -> None:
+def _shares(axes: Any, rows: list[Row], everything: list[Row], shares: tuple[Share, ...]) -> None:
     """Draw one bar for every checker, in parts; what is missing to 100 % is what it got right."""
     wrong = shares is WRONG
-    names = list(CHECKERS)[::-1]
+    names = [name for name in CHECKERS if asked(of(everything, name))][::-1]
     kept = {name: [r for r in asked(of(rows, name)) if (r.truth == "wrong") is wrong] for name in names}
     start = [0.0] * len(names)
     for label, colour, counts in shares:
