@@ -109,12 +109,8 @@ def _serve(sender: Connection, chunk: Chunk, checkers: list[str], done: set[tupl
     """Run in the process: every checker on every case, in an order that changes from case to case."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        warm: set[str] = set()
+        warm: set[tuple[str, str]] = set()
         for number, case in enumerate(chunk.cases()):
-            if case.framework not in warm:  # what is imported and compiled once should not count for the first checker
-                for checker in checkers:
-                    run(checker, case)
-                warm.add(case.framework)
             shift = number % len(checkers)
             for checker in checkers[shift:] + checkers[:shift]:
                 if (case.name, checker) in done:
@@ -131,6 +127,9 @@ def _serve(sender: Connection, chunk: Chunk, checkers: list[str], done: set[tupl
                     "checker": checker,
                 }
                 sender.send(("start", about))
+                if (case.framework, checker) not in warm:  # what is imported and compiled once should not count
+                    warm.add((case.framework, checker))
+                    run(checker, case)
                 sender.send(("row", Row(**about, outcome=run(checker, case))))
     except Exception:
         sender.send(("broken", f"{chunk.group}, {chunk.source}:\n{traceback.format_exc()}"))
