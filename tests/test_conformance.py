@@ -12,9 +12,9 @@ from xcheck.conformance import SCENARIOS, Scenario, verify
 
 MODES = {
     "numpy": {"value"},
-    "torch": {"value", "vjp", "jvp", "batch", "random_state"},
-    "jax": {"value", "vjp", "jvp", "batch"},
-    "tensorflow": {"value", "vjp", "jvp", "batch", "random_state"},
+    "torch": {"value", "vjp", "jvp", "pull", "batch", "random_state"},
+    "jax": {"value", "vjp", "jvp", "pull", "batch"},
+    "tensorflow": {"value", "vjp", "jvp", "pull", "batch", "random_state"},
 }
 ASYMMETRIC = next(s for s in SCENARIOS if s.name == "a Jacobian that is not symmetric")
 TWO_INPUTS = next(s for s in SCENARIOS if s.name == "two inputs and two outputs")

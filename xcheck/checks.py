@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -36,6 +36,7 @@ from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Report
+from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, summarise
 from xcheck.verdict import Verdict
 
 FORWARD_COLUMNS = 8
@@ -63,6 +64,7 @@ def check(
     has_gradient: bool = False,
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
+    order: int = 1,
     witness: Callable[..., Any] | None = None,
     budget: float | int | None = None,
     raises: bool = True,
@@ -88,6 +90,9 @@ def check(
         has_gradient: `f` returns `(value, gradient)`, SciPy's `jac=True` convention.
         kwargs: keyword arguments for `f`, and for those given derivatives that accept them.
         wrt: which inputs vary: positions or names; all that can if None.
+        order: 2 checks the derivative of the gradient through the rule as well, against differences of the gradient:
+            double backward, and forward mode over reverse mode. It costs about four gradients more for every input and
+            output.
         witness: the same function in higher precision, called with the same arguments as mpmath numbers (arrays of
             them as NumPy object arrays, 50 digits) or, if it does not accept those, as `np.longdouble`. The reference
             is then measured on it, which settles what float64 values cannot: tails, cancellation.
@@ -108,7 +113,7 @@ def check(
     """
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
-    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, witness, budget, seed)
+    report = _examine(f, inputs, backend, given, has_gradient, dict(kwargs or {}), wrt, witness, budget, seed, order)
     if raises and report.verdict is Verdict.DISAGREE:
         raise DerivativeError(report)
     if raises and report.verdict is Verdict.INCONCLUSIVE:
@@ -134,9 +139,11 @@ def _examine(
     witness: Callable[..., Any] | None,
     budget: Budget,
     seed: int,
+    order: int,
 ) -> Report:
     start = perf_counter()
     derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
+    _require_order(order, [*derivatives, *(["has_gradient"] if has_gradient else [])])
     function = _value_only(f) if has_gradient else f
     call = read_call(function, inputs, kwargs, backend, wrt)
     with prepared(call, seed, witness, read_budget(budget)) as arena:
@@ -147,6 +154,8 @@ def _examine(
             _check_given(arena, derivatives, f if has_gradient else None, kwargs, found)
         else:
             _check_backend(arena, found)
+            if order == 2:
+                _check_second_order(arena, found)
         _note_problem(arena, found)
         evaluations = sum(p.evaluations for p in {id(p): p for p in arena.problems}.values())
     dtypes = " ".join(dict.fromkeys(block.dtype.name for block in arena.problem.inputs.blocks))
@@ -171,7 +180,7 @@ def prepared(
         problem = Problem.at(call, rewind)
         wide = problem.in_float64() or problem
         reference = wide if witness is None else read_witness(problem, witness)
-        yield Arena(problem, reference, seed, wide, plan(problem, reference, budget))
+        yield Arena(problem, reference, seed, wide, plan(problem, reference, budget), budget)
 
 
 def _check_given(
@@ -309,7 +318,14 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
                 claims.append(forward_products(arena, vectors))
         except NotImplementedError as error:
             found.unchecked.append(f"{problem.backend.name}/{mode}: no rule ({_first_line(error)})")
-    found.comparisons += compare_products(arena, vectors, claims)
+        except Exception as error:
+            if problem.order == 1:
+                raise
+            found.unchecked.append(
+                f"{problem.backend.name}/{mode}: raised {type(error).__name__} ({_first_line(error)})"
+            )
+    if claims:
+        found.comparisons += compare_products(arena, vectors, claims)
     reverse = next((claim for claim in claims if claim.weights is not None), None)
     if reverse is not None and (len(claims) == 2 or (problem.m == 1 and _has_both(problem))):
         gradient = None
@@ -346,7 +362,7 @@ def _claim(arena: Arena, derive: Callable[[Problem], Claim], mode: str, found: _
     except NotImplementedError as error:
         found.unchecked.append(f"{source}: no rule ({_first_line(error)})")
     except Exception as error:
-        if mode == "vjp":
+        if mode == "vjp" and problem.order == 1:
             error.add_note(
                 f"xcheck: raised by {source} of {problem.call.title}. If an input is not meant to be differentiated, "
                 f"name the others in wrt=; those that vary are {', '.join(b.name for b in problem.inputs.blocks)}."
@@ -374,7 +390,27 @@ def _compare_backend(
 
 
 def _namer(problem: Problem) -> Callable[[int, int], str]:
-    return lambda j, i: f"d {problem.outputs.entry(i)} / d {problem.inputs.entry(j)}"
+    return lambda j, i: problem.entry(i, j)
+
+
+def _check_second_order(arena: Arena, found: _Findings) -> None:
+    backend = arena.problem.backend.name
+    try:
+        gradient = gradient_arena(arena)
+    except NotImplementedError as error:
+        found.comparisons.append(nothing_compared(backend, f"there is no reverse rule ({_first_line(error)})"))
+        return
+    first_is_wrong = any(c.verdict is Verdict.DISAGREE for c in found.comparisons)
+    found.comparisons.append(compare_linearity(gradient))
+    second = _Findings()
+    _check_backend(gradient, second)
+    comparisons, unchecked = summarise(gradient, second.comparisons, second.unchecked, first_is_wrong)
+    found.comparisons += comparisons
+    found.unchecked += unchecked
+    found.notes += second.notes
+    arena.problem.evaluations += gradient.problem.evaluations
+    if gradient.reference is not gradient.problem:
+        arena.problem.evaluations += gradient.reference.evaluations
 
 
 def _has_both(problem: Problem) -> bool:
@@ -426,6 +462,16 @@ def _require_derivative(name: str, derivative: object) -> Derivative:
         f"{name}= must be a function that returns the derivative at the inputs; given: {kind}. For an array that is "
         f"already computed, pass {name}=lambda *inputs: array."
     )
+
+
+def _require_order(order: object, given: Sequence[str]) -> None:
+    if isinstance(order, bool) or order not in (1, 2):
+        raise ValueError(f"order must be 1 or 2; given: {order!r}.")
+    if order == 2 and given:
+        raise ValueError(
+            f"order=2 differentiates the backend's own rule once more; with {given[0]}= given there is nothing to "
+            "differentiate. Accepted: order=1 with a hand-written derivative, order=2 without one."
+        )
 
 
 def _value_only(f: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from xcheck.protocol import RealArray
 
-Quantity = Literal["gradient", "Jacobian", "Jacobian diagonal"]
+Quantity = Literal["gradient", "Jacobian", "Jacobian diagonal", "Hessian", "second derivative"]
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,14 @@ def compare(
         total,
         limit,
         relative,
-        notes,
+        (*notes, *_second_opinions(judgement)),
         method,
     )
+
+
+def _second_opinions(judgement: Judgement) -> tuple[str, ...]:
+    count = int(np.count_nonzero(judgement.second_opinion))
+    return (f"the complex step settled {count}, within bars of finite differences that were too wide",) if count else ()
 
 
 def _limits(claimed: RealArray, judgement: Judgement) -> tuple[float, float]:

@@ -30,6 +30,7 @@ from xcheck.protocol import (
     SupportsBatch,
     SupportsJVP,
     SupportsRandomState,
+    SupportsSecondOrder,
     SupportsVJP,
 )
 
@@ -63,7 +64,7 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     """Hold a backend against one scenario, in every mode that it supports.
 
     Returns:
-        What was verified: "value" always, and "jvp", "vjp", "batch", "random_state" where the backend has them.
+        What was verified: "value" always, and "jvp", "vjp", "pull", "batch", "random_state" where the backend has them.
 
     Raises:
         AssertionError: the backend broke the contract; the message names the backend, the scenario and the place.
@@ -78,6 +79,9 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     if isinstance(backend, SupportsJVP):
         check.jvp(backend)
         verified.append("jvp")
+    if isinstance(backend, SupportsSecondOrder):
+        check.pull(backend)
+        verified.append("pull")
     if isinstance(backend, SupportsBatch):
         check.batch(backend)
         verified.append("batch")
@@ -146,6 +150,45 @@ class _Check:
             self._close(found, self.scenario.jacobian[:, column], f"jvp, column {column} of the Jacobian")
             self._untouched(xs, "jvp")
             self._untouched(tangents, "jvp", _unit(self.scenario.inputs, column))
+
+    def pull(self, backend: SupportsSecondOrder) -> None:
+        """Pull every unit cotangent back; the same differentiated by the cotangent has to be the Jacobian again."""
+        jacobian, inputs = self.scenario.jacobian, self.scenario.inputs
+        for row in range(len(jacobian)):
+            xs, cotangents = self._natives(inputs), self._natives(_unit(self.scenario.value, row))
+            found = self._vector(
+                backend.pull(self.scenario.function, xs, cotangents), inputs, f"pull, row {row} of the Jacobian"
+            )
+            self._close(found, jacobian[row], f"pull, row {row} of the Jacobian")
+            self._untouched(xs, "pull")
+            self._untouched(cotangents, "pull", _unit(self.scenario.value, row))
+        if isinstance(self.backend, SupportsVJP) and len(jacobian):
+            self._pull_again(backend, self.backend)
+
+    def _pull_again(self, backend: SupportsSecondOrder, reverse: SupportsVJP) -> None:
+        xs, cotangents = self._natives(self.scenario.inputs), self._natives(_unit(self.scenario.value, 0))
+        connected = [i for i, g in enumerate(backend.pull(self.scenario.function, xs, cotangents)) if g is not None]
+        inputs = tuple(self.scenario.inputs[i] for i in connected)
+
+        def pulled(arrays: Sequence[Native]) -> list[Native]:
+            found = backend.pull(self.scenario.function, arrays[: len(xs)], arrays[len(xs) :])
+            return [found[i] for i in connected]
+
+        _, again = reverse.vjp(pulled, [*xs, *cotangents])
+        places = (
+            _real(
+                [
+                    np.full_like(a, 1 + 1j if a.dtype.kind == "c" else 1) * (i in connected)
+                    for i, a in enumerate(self.scenario.inputs)
+                ]
+            )
+            != 0
+        )
+        columns = self.scenario.jacobian[:, places]
+        for k in range(columns.shape[1]):
+            gradients = again(self._natives(_unit(inputs, k)))[len(xs) :]
+            found = self._vector(gradients, self.scenario.value, f"vjp of pull, entry {k}")
+            self._close(found, columns[:, k], f"vjp of pull by the cotangent, entry {k} of the gradient")
 
     def batch(self, backend: SupportsBatch) -> None:
         """Compare three points in one call with the same points one by one, and pullbacks likewise."""

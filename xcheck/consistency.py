@@ -124,7 +124,8 @@ def _allowed(
     noise = _linearity_noise(problem, reverse, forward, v, w, side)
     finite = np.abs(np.where(np.isfinite(side.forward), side.forward, 0.0))
     largest = np.max(finite, axis=-1, keepdims=True, initial=0.0)
-    values = np.max(np.abs(problem.y), initial=0.0, where=np.isfinite(problem.y))
+    behind = np.abs(problem.y) if problem.inner is None else np.maximum(np.abs(problem.y), problem.inner)
+    values = np.max(behind, initial=0.0, where=np.isfinite(behind))
     cap = NONLINEAR * np.maximum(side.magnitude, largest)
     return np.asarray(allowed + np.minimum(8 * noise, cap) + unit / 8 * (largest + values))
 

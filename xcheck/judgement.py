@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.protocol import RealArray
+from xcheck.reference.complex_step import applies, complex_step, held
 from xcheck.reference.confirm import NO_DERIVATIVE, VETOES, adds_up, confirm
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Rows, mirrored
@@ -55,6 +56,8 @@ ONE_TRIANGLE = (
 )
 ONE_OF_MANY = "rounding in the products with probes is larger than what a single entry contributes to them"
 OWN_ROUNDING = "the same rule is right in float64; in its own precision, rounding moves it by as much as it is worth"
+ILL_CONDITIONED = "rounding inside the function moves its derivative by more than the claim is off"
+CONTRADICTED = "finite differences exclude the claim, but the complex step, valid for this function, gives just that"
 SENTENCES = (
     "",
     POOR,
@@ -66,10 +69,21 @@ SENTENCES = (
     NO_DERIVATIVE,
     OWN_ROUNDING,
     ONE_OF_MANY,
+    CONTRADICTED,
+    ILL_CONDITIONED,
     *VETOES[1:],
     *REASONS.values(),
 )
 
+
+IMPRECISE = (POOR, REASONS[Status.SATURATED], *VETOES[1:])
+"""Reasons for which a second opinion helps: the values show a slope, or may hide one, and are not precise enough."""
+
+ASKED, ASKED_WRONG = 32, 2
+"""Directions in which the complex step is asked about open entries, and at first about wrong ones."""
+
+HALF = 2.0**-26
+"""A claim agrees with a complex step to half of its digits at least, or it stays open."""
 
 NEGLIGIBLE = 8.0
 """A claim of at most this many ulps of the output per scale of the input is as good as zero beside a flat function."""
@@ -79,6 +93,9 @@ SINGLE_SHARE = 0.25
 
 GROSS = 2.0**12
 """A claim that is off by more units than this, of its output's value or largest slope, is not off by rounding."""
+
+MOVED = 64.0
+"""Nor one that is off by less than this many times what rounding moves the value."""
 
 ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.NONFINITE, Status.UNRESOLVED)
 """What an output without a derivative looks like along an input."""
@@ -98,6 +115,7 @@ class Judgement:
         value, bar: the reference and its error bar; NaN and inf where there is none.
         rounding: the rounding error that the claim itself is allowed.
         retested: which entries were measured twice.
+        second_opinion: which entries the complex step decided, inside the bars of finite differences.
         slopes: the slopes to the left and to the right, where the point is a kink or an edge.
     """
 
@@ -107,6 +125,7 @@ class Judgement:
     bar: RealArray
     rounding: RealArray
     retested: Mask
+    second_opinion: Mask
     slopes: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -138,7 +157,7 @@ class Judgement:
     def take_over(self, other: Judgement, wanted: Mask) -> None:
         """Take the wanted entries (d, m) of another judgement, one for every d, into this one's single row."""
         row, output = np.nonzero(wanted)
-        for name in ("verdict", "reason", "value", "bar", "rounding", "retested"):
+        for name in ("verdict", "reason", "value", "bar", "rounding", "retested", "second_opinion"):
             getattr(self, name)[0, output] = getattr(other, name)[row, output]
         self.slopes |= {
             (0, i): other.slopes[j, i]
@@ -150,7 +169,7 @@ class Judgement:
         """Take over what a sharper reference decided for the directions `rows`; returns how many entries."""
         row, output = np.nonzero((better.verdict == AGREE) | (better.verdict == DISAGREE))
         where = (rows[row], output)
-        for name in ("verdict", "reason", "value", "bar", "rounding", "retested"):
+        for name in ("verdict", "reason", "value", "bar", "rounding", "retested", "second_opinion"):
             getattr(self, name)[where] = getattr(better, name)[row, output]
         return len(row)
 
@@ -163,13 +182,14 @@ class Judgement:
 
 @dataclass
 class _Case:
-    """What is judged, normalised."""
+    """What is judged, normalised; `smooth` marks the entries in which finite differences saw no noise and no kink."""
 
     witness: Witness
     claimed: RealArray
     unit: float
     informative: float
     result: Judgement
+    smooth: Mask
 
     def sharp(self, rows: Rows | slice, bar: RealArray, rounding: RealArray, c: RealArray) -> Mask:
         """Tell where a bar is narrow enough that agreement means something.
@@ -230,8 +250,10 @@ def judge(
         if len(rows):
             _investigate(case, rows, open_[rows], found.at(rows))
             _forgive_one_triangle(case)
-        if exact is not None and precision < witness.grid.precision and _could_be_rounding(case):
+        if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
             _forgive_own_rounding(case, exact() / units)
+        if len(rows) and applies(witness):
+            _ask_complex_step(case)
         result = case.result
         result.value *= units
         result.bar *= units
@@ -265,8 +287,8 @@ def _opened(witness: Witness, scaled: RealArray, precision: int, found: Screenin
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
-    result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, np.zeros(scaled.shape, bool))
-    case = _Case(witness, scaled, 2.0**-precision, informative, result)
+    result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, *np.zeros((2, *scaled.shape), bool))
+    case = _Case(witness, scaled, 2.0**-precision, informative, result, np.zeros(scaled.shape, bool))
     return case, ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
 
 
@@ -285,7 +307,7 @@ def _lower_precision_allowance(
     slope = np.abs(samples.above[0] - samples.below[0]) / (samples.plus[0] + samples.minus[0])[:, None]
     largest = np.fmin(_row_max(slope), _row_max(np.abs(scaled)))
     unit = 2.0**-precision
-    value = witness.sampler.magnitude
+    value = witness.sampler.inner
     smallest = SUBNORMAL.get(precision, SUBNORMAL[53]) / np.min(witness.units, axis=0, initial=np.inf)
     allowance = unit * 32 * largest + 2 * unit * value * (witness.problem.forgiven > 0) + 4 * smallest
     if shift is not None:
@@ -334,23 +356,23 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    own = (
-        8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * case.witness.value_scale()
-    )
+    value = np.fmax(case.witness.value_scale(), case.witness.sampler.inner)
+    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * value
     rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
     _sharpen(case, rows, open_, estimate, rounding)
-    size, center = case.witness.sampler.size, case.witness.sampler.center
     row, output = np.nonzero(open_)
     where = (rows[row], output)
     result.value[where], result.bar[where] = estimate.value[row, output], estimate.bar[row, output]
     result.rounding[where] = rounding[row, output]
+    quiet = np.isin(estimate.status, (Status.OK, Status.SATURATED)) & ~estimate.noisy
+    case.smooth[where] = quiet[row, output]
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.abs(c - estimate.value) <= estimate.bar + rounding
     reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
-    negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * np.abs(center) / size
+    negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * case.witness.sampler.inner
     sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & negligible)
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
@@ -369,6 +391,8 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     suspects |= open_ & kink & ~within & np.isfinite(c)
     rough = open_ & np.isin(estimate.status, ROUGH)
     beside = np.any(rough, axis=0) | np.any(rough, axis=1)[:, None]
+    excused = open_ & ~np.isfinite(c) & beside
+    beside |= np.any(excused, axis=0) | np.any(excused, axis=1)[:, None]  # a NaN makes others on its way
     result.give_reason(suspects & ~np.isfinite(c) & beside, rows, NAN_BESIDE)
     suspects &= np.isfinite(c) | ~beside
     if np.any(suspects):
@@ -470,13 +494,18 @@ def _forgive_one_triangle(case: _Case) -> None:
         result.give_reason(wrong, rows, ONE_TRIANGLE)
 
 
-def _could_be_rounding(case: _Case) -> bool:
-    """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do."""
+def _could_be_rounding(case: _Case, shift: RealArray | None) -> bool:
+    """Tell whether something disagrees, and nothing by more than rounding inside the claim's arithmetic could do.
+
+    How far rounding moves a derivative shows in how far it moves the values (`shift`).
+    """
     wrong = case.result.suspected()
-    sampler = case.witness.sampler
-    size = np.maximum(case.witness.row_scale, sampler.magnitude)
+    size = np.maximum(case.witness.row_scale, case.witness.sampler.inner)
     gap = np.abs(case.claimed - case.result.value)
-    return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= GROSS * case.unit * size))
+    allowed = GROSS * case.unit * size
+    if shift is not None:
+        allowed = allowed + MOVED * np.nan_to_num(np.abs(shift)) / case.witness.sampler.size
+    return bool(np.any(wrong)) and not np.any(wrong & (size > 0) & ~(gap <= allowed))
 
 
 def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
@@ -494,3 +523,54 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)
+
+
+def _ask_complex_step(case: _Case) -> None:
+    """Ask the complex step about what finite differences could not decide, and about what they call wrong.
+
+    It may settle what they left open for want of precision, never call anything wrong, and what it contradicts is left
+    open.
+    """
+    result = case.result
+    reasons = [SENTENCES.index(reason) for reason in IMPRECISE]
+    open_ = case.smooth & (result.verdict == INCONCLUSIVE) & np.isin(result.reason, reasons)
+    rows = np.flatnonzero(np.any(open_ & np.isfinite(case.claimed), axis=1))[:ASKED]
+    wrong = _worst_first(result, case.claimed)
+    contradicted = _hear_complex_step(case, np.union1d(rows, wrong[:ASKED_WRONG]), open_)
+    if not contradicted:
+        return
+    _hear_complex_step(case, wrong[ASKED_WRONG:ASKED], open_)
+    if not np.any(result.verdict[wrong[:ASKED]] == DISAGREE):  # they stand for the others
+        result.give_reason(result.verdict == DISAGREE, np.arange(len(result.verdict)), CONTRADICTED)
+
+
+def _worst_first(result: Judgement, claimed: RealArray) -> Rows:
+    """Return the directions in which something disagrees, the largest difference first."""
+    gap = np.where(result.verdict == DISAGREE, np.nan_to_num(np.abs(claimed - result.value), nan=np.inf), -1.0)
+    worst = np.max(gap, axis=1, initial=-1.0)
+    order = np.argsort(-worst, kind="stable")
+    return np.asarray(order[worst[order] >= 0])
+
+
+def _hear_complex_step(case: _Case, rows: Rows, open_: Mask) -> bool:
+    """Compare claims with the complex step along `rows`; returns whether it contradicts a verdict."""
+    directions, result = case.witness.directions, case.result
+    if not len(rows) or not isinstance(directions, Coordinates):
+        return False
+    units, c = case.witness.units[rows], case.claimed[rows]
+    found = complex_step(case.witness.problem, directions.index[rows], case.witness.grid.seed)
+    value, bar = found.value / units, found.bar / units
+    rounding = np.fmin(result.rounding[rows], max(HALF, 4 * case.unit) * np.abs(value))
+    same = found.valid & (np.abs(c - value) <= bar + rounding)
+    sharp = case.sharp(rows, bar, rounding, c)
+    counts = held(case.witness, found, result.value[rows] * units, result.bar[rows] * units)
+    row, output = np.nonzero(open_[rows] & counts & same & sharp)
+    where = (rows[row], output)
+    result.verdict[where], result.reason[where] = AGREE, 0
+    result.value[where], result.bar[where] = value[row, output], bar[row, output]
+    result.rounding[where], result.second_opinion[where] = rounding[row, output], True
+    contradicted = (result.verdict[rows] == DISAGREE) & same
+    exact = bar <= 2.0**-20 * np.abs(value)
+    result.give_reason(contradicted & exact, rows, CONTRADICTED)
+    result.give_reason(contradicted & ~exact, rows, ILL_CONDITIONED)
+    return bool(np.any(contradicted))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.budget import Plan
+from xcheck.budget import Budget, Plan
 from xcheck.claim import Claim
 from xcheck.comparison import WORST, Comparison, compare
 from xcheck.derivatives import Forward, Reverse, quantity_of
@@ -54,6 +54,7 @@ class Arena:
     seed: int
     wide: Problem
     plan: Plan = field(default_factory=lambda: Plan(whole=True))
+    budget: Budget = None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -352,7 +353,7 @@ def probe_diagonal(arena: Arena, claim: Claim, columns: NDArray[np.bool_]) -> Co
         result.take_over(found, wanted)
     at_once = int(np.count_nonzero(columns)) - len(open_)
     notes = (f"{at_once} entries were measured at once, with {len(vectors)} probes",) if at_once else ()
-    return compare(claim, diagonal[None], result, lambda _, i: _entry_name(problem, i, i), witness.source, notes)
+    return compare(claim, diagonal[None], result, lambda _, i: problem.entry(i, i), witness.source, notes)
 
 
 def _read_diagonal(products: Judgement, vectors: RealArray, diagonal: RealArray) -> Judgement:
@@ -367,7 +368,7 @@ def _read_diagonal(products: Judgement, vectors: RealArray, diagonal: RealArray)
         (products.value[at] / vectors[at])[None],
         (products.bar[at] / size)[None],
         (products.rounding[at] / size)[None],
-        np.zeros((1, len(diagonal)), bool),
+        *np.zeros((2, 1, len(diagonal)), bool),
     )
 
 
@@ -437,17 +438,13 @@ def _with_entries(arena: Arena, result: Comparison, found: Located) -> Compariso
     wanted = ~np.isnan(found.columns) | (problem.m == 1)
     judged = judge(witness, found.columns, arena.precision, wanted)
     claim = Claim(quantity_of(problem), found.columns, result.claim.source)
-    entries = compare(claim, found.columns, judged, lambda k, i: _entry_name(problem, inputs[k], i), witness.source)
+    entries = compare(claim, found.columns, judged, lambda k, i: problem.entry(i, inputs[k]), witness.source)
     if entries.verdict is not Verdict.DISAGREE:
         return result
     names = ", ".join(problem.inputs.entry(j) for j in inputs[:NAMED])
     others = " and others" if found.more or len(inputs) > NAMED else ""
     note = f"group testing leads to {names}{others}"
     return replace(result, worst=(*entries.worst, *result.worst)[:WORST], notes=(*result.notes, note))
-
-
-def _entry_name(problem: Problem, j: int, i: int) -> str:
-    return f"d {problem.outputs.entry(i)} / d {problem.inputs.entry(j)}"
 
 
 def _unit(size: int, place: int) -> RealArray:

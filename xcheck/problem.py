@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,7 @@ class Problem:
         evaluations: how often the function has been evaluated, a batch of k counting as k.
         failures: exceptions that the function raised at perturbed points.
         mutated: names of the inputs that the function changed in place.
+        inner: sizes of the numbers that the outputs are computed from, where those are known to be larger, shape (m,).
         seconds: how long the latest evaluation of one point beside x took.
         first_seconds: how long the first evaluation took, which may include compilation.
     """
@@ -85,9 +86,12 @@ class Problem:
     first_seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     mutated: tuple[str, ...] = ()
+    inner: RealArray | None = None
+    order: ClassVar[int] = 1
+    """How many derivatives its own derivative makes; 2 where its values are gradients."""
 
     @classmethod
-    def at(cls, call: Call, rewind: Callable[[], bool], space: Space | None = None) -> Problem:
+    def at(cls, call: Call, rewind: Callable[[], bool], space: Space | None = None) -> Self:
         """Evaluate `call` at its inputs, or at the same numbers in the dtypes of `space`.
 
         Raises:
@@ -180,7 +184,11 @@ class Problem:
         """Significand bits of the coarsest dtype among inputs and outputs."""
         return min(self.inputs.precision, self.outputs.precision)
 
-    def in_float64(self) -> Problem | None:
+    def entry(self, output: int, place: int) -> str:
+        """Name the derivative of one output by the input at `place`."""
+        return f"d {self.outputs.entry(output)} / d {self.inputs.entry(place)}"
+
+    def in_float64(self) -> Self | None:
         """Return the same problem evaluated in float64, or None where the function does not allow it.
 
         It does not when it raises on float64 inputs, returns a lower precision all the same, or gives another value
@@ -189,7 +197,7 @@ class Problem:
         if self.precision == 53:
             return None
         try:
-            shadow = Problem.at(self.call.in_float64(), self.rewind, self.inputs.in_float64())
+            shadow = self.at(self.call.in_float64(), self.rewind, self.inputs.in_float64())
         except Exception:
             return None
         self.evaluations += 1

@@ -82,6 +82,21 @@ class SupportsJVP(Protocol):
 
 
 @runtime_checkable
+class SupportsSecondOrder(Protocol):
+    """Reverse mode that can be differentiated once more."""
+
+    def pull(self, f: Function, xs: Sequence[Native], cotangents: Sequence[Native], /) -> Sequence[Native | None]:
+        """Pull `cotangents` back through `f` at `xs`, in operations that `vjp`, `jvp` and `batch` can see through.
+
+        As a function of `xs` and `cotangents` together, the result is what second derivatives are taken of. None marks
+        an input that the framework calls unconnected.
+
+        Raises:
+            NotImplementedError: the framework has no reverse rule for something in `f`.
+        """
+
+
+@runtime_checkable
 class SupportsBatch(Protocol):
     """Many points in one call.
 

@@ -114,6 +114,15 @@ class JaxBackend:
             ys, dys = jax.jvp(lambda *inputs: _arrays(f(list(inputs))), tuple(xs), duals)
         return list(ys), [_from_dual(dy) for dy in dys]
 
+    def pull(self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /) -> list[Any]:
+        """Pull `cotangents` back by `jax.vjp`, which JAX can differentiate as it can any function.
+
+        Raises:
+            NotImplementedError: something in `f` has no reverse rule.
+        """
+        _, pullback = self.vjp(f, xs)
+        return pullback(cotangents)
+
     def batch(self, f: Function, /) -> Function:
         """Map `f` with `jax.vmap` and compile it.
 

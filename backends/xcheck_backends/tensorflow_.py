@@ -112,6 +112,15 @@ class TensorflowBackend:
             )
         return ys, dys
 
+    def pull(self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /) -> list[Any]:
+        """Pull `cotangents` back on a tape of its own; tapes and accumulators around it record the backward pass.
+
+        Raises:
+            NotImplementedError: something in `f` has no gradient.
+        """
+        _, pullback = self.vjp(f, xs)
+        return pullback(cotangents)
+
     def batch(self, f: Function, /) -> Function:
         """Map `f` with `tf.vectorized_map`, which traces it at every call; pullbacks may be mapped too."""
         import tensorflow as tf

@@ -131,6 +131,33 @@ class TorchBackend:
             pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]
         return [y.detach() for y, _ in pairs], [None if t is None else t.detach() for _, t in pairs]
 
+    def pull(self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /) -> list[Any]:
+        """Pull `cotangents` back, recording the backward pass on the tape where `xs` or `cotangents` are recorded.
+
+        Inside `batch`, where no tape can be started, `torch.func.vjp` does it, which not every function allows.
+
+        Raises:
+            NotImplementedError: something in `f` has no backward.
+        """
+        import torch
+
+        if torch._C._functorch.maybe_current_level() is not None:
+            return _pull_mapped(f, xs, cotangents)
+        again = any(t.requires_grad for t in (*xs, *cotangents))
+        with _recording(), _missing_rules():
+            leaves = [x if x.requires_grad else _variable(x) for x in xs]
+            ys = _tensors(f([_not_leaf(x) for x in leaves]))
+            wanted = [x for x in leaves if x.requires_grad]
+            pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if y.requires_grad]
+            if not pairs or not wanted:
+                return [None] * len(leaves)
+            targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
+            gradients = torch.autograd.grad(targets, wanted, weights, create_graph=again, allow_unused=True)
+        if again:
+            _require_second_rule(gradients)
+        found = iter(gradients)
+        return [next(found) if x.requires_grad else None for x in leaves]
+
     def batch(self, f: Function, /) -> Function:
         """Map `f` with `torch.func.vmap`; pullbacks of this adapter may be mapped too, pushforwards may not."""
         import torch
@@ -200,6 +227,30 @@ def _missing_rules() -> Iterator[None]:
         if isinstance(error, NotImplementedError) or not any(text in str(error) for text in NO_RULE):
             raise
         raise NotImplementedError(str(error)) from error
+
+
+def _require_second_rule(gradients: Sequence[Any]) -> None:
+    """Look for what `once_differentiable` leaves on the tape.
+
+    A backward pass that runs into it raises, but `torch.autograd.grad` leaves out what leads to no input, and this
+    leads to none: the terms behind it would be missing without a word.
+    """
+    todo = [g.grad_fn for g in gradients if g is not None and g.grad_fn is not None]
+    seen = set(todo)
+    while todo:
+        node = todo.pop()
+        if node.name().endswith("Error"):
+            raise NotImplementedError("a backward marked with @once_differentiable cannot be differentiated")
+        following = {n for n, _ in node.next_functions if n is not None} - seen
+        seen |= following
+        todo += following
+
+
+def _pull_mapped(f: Function, xs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+    import torch
+
+    _, pullback = torch.func.vjp(lambda *inputs: tuple(_tensors(f(list(inputs)))), *xs)
+    return list(pullback(tuple(cotangents)))
 
 
 def _forward_mode() -> Any:

@@ -116,6 +116,11 @@ STAIRCASE = 2.0**20
 """Changes of more than this many ulps beside a flat stretch are the steps of a staircase."""
 
 
+CLIMB = 4.0
+"""A staircase to both sides that climbs by this many of the changes nearest to the point may be a slope with values
+rounded to fewer bits: its bar holds the slope of its steps as well."""
+
+
 def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     """Give functions that are constant around the point a zero slope, and tell saturated ones from them.
 
@@ -138,10 +143,15 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     farthest = np.max(np.where(near, ladder.h, 0.0), axis=0)
     jitter = np.max(np.where(near, change, 0.0), axis=0)
     quantum = rules.unit * ladder.inner
+    changed = [np.where(near & (c != 0), np.abs(c), np.inf) for c in (ladder.above, ladder.below)]
+    least = np.min(changed, axis=(0, 1))  # rounding does not grow with the step, whatever the size of inner values
     far = (farthest > 0.1) & (farthest * rules.group > 0.4 * ladder.reach)  # a coarser group would be out of reach
-    constant = (open_ | (np.abs(result.value) <= result.bar)) & far & (jitter <= JITTER * quantum)
-    staircase = open_ & ~constant & (steps >= 3) & (beside > STAIRCASE * quantum)
+    constant = (open_ | (np.abs(result.value) <= result.bar)) & far & (jitter <= JITTER * np.minimum(quantum, least))
+    staircase = open_ & ~constant & far & (steps >= 3) & (beside > STAIRCASE * quantum)
+    sides = [np.max(np.where(near, np.abs(change), 0.0), axis=0) for change in (ladder.above, ladder.below)]
+    climbs = staircase & (jitter >= CLIMB * beside) & (np.minimum(*sides) > 0)
     bar = np.where(constant, (rules.z * quantum + jitter) / farthest, rules.z * quantum / reach)
+    bar = np.where(climbs, 2 * beside / reach, bar)
     zero = constant | staircase
     result.value[zero] = 0.0
     result.bar[zero] = result.noise[zero] = bar[zero]
@@ -165,7 +175,7 @@ def _jumps(ladder: Ladder, rules: Rules) -> Mask:
         if len(change) >= 3:
             size = np.min(np.abs(change), axis=0)
             constant = np.max(change, axis=0) - np.min(change, axis=0) <= 0.05 * size
-            result |= constant & (size > 16 * rules.z * ladder.sigma[-1])
+            result |= constant & (size > 16 * rules.z * np.min(ladder.sigma[-4:], axis=0))
     return result
 
 
@@ -190,35 +200,44 @@ def _read_sides(ladder: Ladder, rules: Rules, result: Estimate) -> None:
 
     A kink may also hide in a two-sided bar so wide that it covers both of its slopes.
     """
-    vague = (result.status <= Status.NOISY) & (result.bar > 0.1 * np.abs(result.value))
+    vague = (result.status <= Status.NOISY) & (result.bar > 2 * rules.unit**0.4 * np.abs(result.value))
     open_ = (result.status == Status.UNRESOLVED) | vague
     if not np.any(open_):
         return
     part, part_rules = ladder.pairs(open_), _rules_for(rules, open_)
-    right, right_bar = _side(part, "right", part_rules)
-    left, left_bar = _side(part, "left", part_rules)
+    right, right_bar, right_noise, right_seen = _side(part, "right", part_rules)
+    left, left_bar, left_noise, left_seen = _side(part, "left", part_rules)
     both = np.isfinite(right_bar) & np.isfinite(left_bar)
     apart = both & (np.abs(right - left) > right_bar + left_bar)
     sharper = apart & (np.maximum(right_bar, left_bar) < result.bar[open_] / 4)
     sub = result.at(open_)
     instead = (sub.status == Status.UNRESOLVED) | sharper
     missing = [~np.any(np.isfinite(change[-3:]), axis=0) for change in (part.above, part.below)]
-    status = np.select([missing[0] | missing[1], apart, both], [Status.EDGE, Status.KINK, Status.OK], Status.UNRESOLVED)
+    same = both & (right_seen | left_seen)
+    status = np.select([missing[0] | missing[1], apart, same], [Status.EDGE, Status.KINK, Status.OK], Status.UNRESOLVED)
     sub.status = np.where(instead, status, sub.status).astype(np.int8)
     sub.right, sub.left, sub.right_bar, sub.left_bar = right, left, right_bar, left_bar
     slope = sub.status == Status.OK
-    value, bar = np.where(right_bar <= left_bar, right, left), np.minimum(right_bar, left_bar)
-    sub.value = np.where(instead, np.where(slope, value, np.nan), sub.value)
-    sub.bar = np.where(instead, np.where(slope, bar, np.inf), sub.bar)
+    low, high = np.minimum(right - right_bar, left - left_bar), np.maximum(right + right_bar, left + left_bar)
+    sub.value = np.where(instead, np.where(slope, (low + high) / 2, np.nan), sub.value)
+    sub.bar = np.where(instead, np.where(slope, (high - low) / 2, np.inf), sub.bar)
+    sub.noise = np.where(instead, np.where(slope, np.maximum(right_noise, left_noise), np.inf), sub.noise)
     result.put(open_, sub)
 
 
-def _side(ladder: Ladder, side: str, rules: Rules) -> tuple[RealArray, RealArray]:
+def _side(ladder: Ladder, side: str, rules: Rules) -> tuple[RealArray, RealArray, RealArray, Mask]:
+    """Return one side's limit, its bar, the noise in it, and whether it was seen and not only assumed.
+
+    Seen is a limit from the base or coarser levels, or one whose contraction stands above the noise: finer levels
+    alone may lie between two roundings, on both sides of the point.
+    """
     sequence, tau, noise = one_sided_sequence(ladder, side)
     windows = three_levels(sequence, tau, noise, rules.z, rules.unit)
     plain = replace(rules, need_evidence=False)
-    value, bar, _ = select(windows, ladder, sequence, tau, noise, plain)
-    return value, bar
+    value, bar, chosen = select(windows, ladder, sequence, tau, noise, plain)
+    pairs = np.arange(len(value))
+    seen = windows.contracts[chosen, pairs] | (ladder.levels[chosen + 2] <= rules.finest_base)
+    return value, bar, np.where(chosen >= 0, windows.noise[chosen, pairs], np.inf), (chosen >= 0) & seen
 
 
 def _rules_for(rules: Rules, keep: Mask) -> Rules:

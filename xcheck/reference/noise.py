@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Grid
+from xcheck.reference.grid import Coordinates, Grid
 from xcheck.reference.sampler import Sampler
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
@@ -57,7 +57,7 @@ def noise_line(sampler: Sampler) -> RealArray:
     sides = np.fmax(_residual(t[t > 0], y[t > 0], 1, 3), _residual(t[t < 0], y[t < 0], 1, 3))
     bent = joint > 16 * sides  # a kink or a jump at the point, not noise
     noise = np.where(bent, sides, joint)
-    return LINE_SAFETY * np.where(np.isfinite(noise), noise, 0.0)
+    return LINE_SAFETY * _or_missing(sampler, offsets, y, np.where(np.isfinite(noise), noise, 0.0))
 
 
 def short_line(sampler: Sampler) -> RealArray:
@@ -65,8 +65,26 @@ def short_line(sampler: Sampler) -> RealArray:
     offsets = _line_offsets(sampler.grid)[:4]
     values = _along_line(sampler, offsets)
     center = sampler.center / sampler.size
-    noise = _residual(np.append(offsets, 0.0), np.vstack([values - center, np.zeros_like(center)]), 2, 5)
-    return SHORT_SAFETY * np.where(np.isfinite(noise), noise, np.inf)
+    y = np.vstack([values - center, np.zeros_like(center)])
+    noise = _residual(np.append(offsets, 0.0), y, 2, 5)
+    return SHORT_SAFETY * _or_missing(sampler, offsets, y, np.where(np.isfinite(noise), noise, np.inf))
+
+
+def _or_missing(sampler: Sampler, offsets: RealArray, y: RealArray, noise: RealArray) -> RealArray:
+    """Where nothing moved on the line, take for noise how far the finest base level's slopes should have moved it.
+
+    Inner values that are rounded more coarsely than the result stand still there: log1p(x) - x beside zero.
+    """
+    still = np.all(y == 0, axis=0)
+    if not np.any(still) or not isinstance(sampler.directions, Coordinates):
+        return noise
+    directions = sampler.directions
+    samples = sampler.take((sampler.grid.finest,), np.arange(directions.count))
+    along = _line_strides(sampler)[directions.index] / directions.scale
+    with np.errstate(invalid="ignore", over="ignore"):
+        slopes = (samples.above - samples.below)[0] / (samples.plus + samples.minus)[0][:, None]
+        moved = np.abs(along @ slopes) * np.max(np.abs(offsets))
+    return np.where(still & np.isfinite(moved), moved, noise)
 
 
 def _along_line(sampler: Sampler, offsets: RealArray) -> RealArray:
@@ -78,14 +96,20 @@ def _along_line(sampler: Sampler, offsets: RealArray) -> RealArray:
 
 
 def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
+    problem, stride = sampler.problem, _line_strides(sampler)
+    step = max(1, CHUNK // max(1, problem.n + problem.m))
+    parts = [offsets[i : i + step, None] for i in range(0, len(offsets), step)]
+    return np.vstack([problem.values(problem.x + part * stride) for part in parts])
+
+
+def _line_strides(sampler: Sampler) -> RealArray:
+    """Choose what one step along the line moves every input by, shape (n,)."""
     problem, grid = sampler.problem, sampler.grid
     rng = np.random.default_rng((grid.seed, 1))
     multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
     stride = multiples[rng.integers(0, len(STRIDES), size=problem.n, dtype=np.uint8)]
     stride *= problem.scale * 2.0 ** (1 - grid.precision)
-    step = max(1, CHUNK // max(1, problem.n + problem.m))
-    parts = [offsets[i : i + step, None] for i in range(0, len(offsets), step)]
-    return np.vstack([problem.values(problem.x + part * stride) for part in parts])
+    return np.asarray(stride)
 
 
 def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool_]) -> RealArray:

@@ -71,6 +71,8 @@ class Sampler:
         line: values beside the point that show the noise, not projected, shape (m of the problem,) each.
         magnitude: |f(x)|, 0 where it is not finite, shape (m,), normalised. A problem in higher precision has
             differences from f(x) for values, so that its center is 0 and its magnitude is not.
+        inner: the size of the numbers behind every output, |f(x)| unless the problem knows better, shape (m,),
+            normalised.
     """
 
     def __init__(self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None) -> None:
@@ -102,6 +104,7 @@ class Sampler:
         self.size = self._choose_size(self.grid.group(0)[2])
         value = np.abs(self._value() if self.problem.relative else self.center)
         self.magnitude = np.where(np.isfinite(value), value, 0.0) / self.size
+        self.inner = self._inner()
         self.repeatable = self._is_repeatable()
         self.spread = np.zeros(self.m) if self.repeatable else self._measure_spread()
 
@@ -172,6 +175,13 @@ class Sampler:
             return True
         again = self._outputs(self.problem.x[None])[0]
         return np.array_equal(again, first, equal_nan=True) or np.array_equal(again, self.center, equal_nan=True)
+
+    def _inner(self) -> RealArray:
+        known = self.problem.inner
+        if known is None:
+            return self.magnitude
+        known = known if self.project is None else np.sqrt(known**2 @ self.project**2)
+        return np.asarray(np.maximum(self.magnitude, known / self.size))
 
     def _measure_spread(self) -> RealArray:
         self._centers += list(self._outputs(np.repeat(self.problem.x[None], 6, axis=0)))

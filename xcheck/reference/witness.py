@@ -222,7 +222,7 @@ class Witness:
     def _resolved(self, rows: Rows, result: Estimate, size: RealArray) -> Mask:
         wanted = self.target * size if self.ceiling is None else np.minimum(self.target * size, self.ceiling[rows] / 4)
         sharp = (result.status <= Status.FLAT) & (result.bar <= wanted)
-        return np.asarray(sharp | (result.status == Status.FLAT) | (result.status == Status.EDGE))
+        return np.asarray(sharp | (result.status == Status.FLAT))
 
     def _grow(
         self, direction: int, open_: NDArray[np.bool_], row: Estimate, size: RealArray, tried: set[int]
@@ -231,7 +231,8 @@ class Witness:
         more = set(tried)
         known = row.status <= Status.FLAT
         noisy = (row.status == Status.SATURATED) | (known & (row.noise > 0.3 * row.bar))
-        if np.any(open_ & (noisy | ~known)):
+        edge = row.status == Status.EDGE  # if it is one, the finest steps cross it as well
+        if np.any(open_ & (noisy | ~known) & ~edge):
             flat = bool(np.any(open_ & (row.status == Status.SATURATED)))
             wanted = (
                 self.target * size
