@@ -189,10 +189,6 @@ def _newton(x: Any) -> Any:
     return lax.while_loop(lambda s: s[0] < 6, lambda s: (s[0] + 1, 0.5 * (s[1] + x / s[1])), (0, x))[1]
 
 
-def _attention(q: Any, k: Any, v: Any) -> Any:
-    return nn.dot_product_attention(q[None], k[None], v[None])
-
-
 def _away(x: Any, beta: Any) -> Any:
     return stats.gennorm.logpdf(x + 0.3 * jnp.sign(x), beta)
 
@@ -384,7 +380,6 @@ ARRAYS: dict[str, Operator] = {
     "nn.softmax/where": (lambda x: nn.softmax(x, where=MASK, axis=1), (real(3, 4),)),
     "nn.logsumexp/axis": (lambda x: nn.logsumexp(x, axis=1), (real(5, 6),)),
     "nn.standardize/axis": (lambda x: nn.standardize(x, axis=0, epsilon=1e-5), (real(6, 4),)),
-    "nn.dot_product_attention": (_attention, (real(4, 2, 3), real(5, 2, 3), real(5, 2, 3))),
     "nn.cross_entropy": (lambda x: -nn.log_softmax(x)[np.arange(4), LABELS].mean(), (real(4, 6),)),
     "nn.one_hot": (lambda x: nn.one_hot(LABELS, 6, dtype=x.dtype) @ x, (real(6, 4),)),
     "lax.conv": (lambda x, k: lax.conv(x, k, (1, 1), "SAME"), (real(1, 2, 5, 5), real(3, 2, 3, 3))),

@@ -254,6 +254,8 @@ def _precision(rng: Generator) -> list[Row]:
             rows.append((f"{kind}/{name}", f, tuple(x.astype(dtype) for x in inputs), truth))
     rows.append(("float64/through float32", lambda x: jnp.sin(x.astype(jnp.float32)), (rng.normal(size=6),), RIGHT))
     rows.append(("float64/through bfloat16", lambda x: x.astype(jnp.bfloat16) ** 2, (rng.normal(size=6),), CONVENTION))
+    heads = tuple(rng.normal(size=(1, 4, 2, 3)) for _ in range(3))
+    rows.append(("float64/attention, softmax in float32", nn.dot_product_attention, heads, RIGHT))
     mixed = (rng.normal(size=4), rng.normal(size=4).astype(np.float32))
     rows.append(("float64/beside float32", lambda x, y: jnp.sin(x) * y, mixed, RIGHT))
     return rows
