@@ -430,10 +430,6 @@ ARRAYS: dict[str, Operator] = {
         lambda x, b: lax.linalg.tridiagonal_solve(x[0], 4.0 + x[1], x[2], b),
         (within(0.1, 0.9, 3, 6), real(6, 2)),
     ),
-    "lax.linalg.householder_product": (
-        lambda x, t: lax.linalg.householder_product(x, t),
-        (real(5, 3), real(3)),
-    ),
     "image.resize/linear": (lambda x: jax.image.resize(x, (7, 3), "linear"), (real(4, 5),)),
     "image.resize/cubic": (lambda x: jax.image.resize(x, (7, 8), "cubic"), (real(4, 5),)),
     "image.resize/lanczos3": (lambda x: jax.image.resize(x, (3, 4), "lanczos3"), (real(6, 7),)),
@@ -442,7 +438,6 @@ ARRAYS: dict[str, Operator] = {
         (real(5, 5), within(1.1, 1.4, 2), within(0.1, 0.4, 2)),
     ),
     "ops.segment_sum": (lambda x: jax.ops.segment_sum(x, SEGMENTS), (real(8, 3),)),
-    "ops.segment_prod": (lambda x: jax.ops.segment_prod(x, SEGMENTS), (nonzero(8, 3),)),
     "ops.segment_max": (lambda x: jax.ops.segment_max(x, SEGMENTS), (distinct(8, 3),)),
     "experimental.odeint": (_odeint, (within(0.3, 1.5, 6),)),
     "vmap": (jax.vmap(lambda x, y: jnp.dot(x, jnp.sin(y))), (real(4, 5), real(4, 5))),
