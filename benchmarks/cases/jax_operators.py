@@ -189,10 +189,6 @@ def _newton(x: Any) -> Any:
     return lax.while_loop(lambda s: s[0] < 6, lambda s: (s[0] + 1, 0.5 * (s[1] + x / s[1])), (0, x))[1]
 
 
-def _attention(q: Any, k: Any, v: Any) -> Any:
-    return nn.dot_product_attention(q[None], k[None], v[None])
-
-
 def _away(x: Any, beta: Any) -> Any:
     return stats.gennorm.logpdf(x + 0.3 * jnp.sign(x), beta)
 
@@ -384,7 +380,6 @@ ARRAYS: dict[str, Operator] = {
     "nn.softmax/where": (lambda x: nn.softmax(x, where=MASK, axis=1), (real(3, 4),)),
     "nn.logsumexp/axis": (lambda x: nn.logsumexp(x, axis=1), (real(5, 6),)),
     "nn.standardize/axis": (lambda x: nn.standardize(x, axis=0, epsilon=1e-5), (real(6, 4),)),
-    "nn.dot_product_attention": (_attention, (real(4, 2, 3), real(5, 2, 3), real(5, 2, 3))),
     "nn.cross_entropy": (lambda x: -nn.log_softmax(x)[np.arange(4), LABELS].mean(), (real(4, 6),)),
     "nn.one_hot": (lambda x: nn.one_hot(LABELS, 6, dtype=x.dtype) @ x, (real(6, 4),)),
     "lax.conv": (lambda x, k: lax.conv(x, k, (1, 1), "SAME"), (real(1, 2, 5, 5), real(3, 2, 3, 3))),
@@ -435,10 +430,6 @@ ARRAYS: dict[str, Operator] = {
         lambda x, b: lax.linalg.tridiagonal_solve(x[0], 4.0 + x[1], x[2], b),
         (within(0.1, 0.9, 3, 6), real(6, 2)),
     ),
-    "lax.linalg.householder_product": (
-        lambda x, t: lax.linalg.householder_product(x, t),
-        (real(5, 3), real(3)),
-    ),
     "image.resize/linear": (lambda x: jax.image.resize(x, (7, 3), "linear"), (real(4, 5),)),
     "image.resize/cubic": (lambda x: jax.image.resize(x, (7, 8), "cubic"), (real(4, 5),)),
     "image.resize/lanczos3": (lambda x: jax.image.resize(x, (3, 4), "lanczos3"), (real(6, 7),)),
@@ -447,7 +438,6 @@ ARRAYS: dict[str, Operator] = {
         (real(5, 5), within(1.1, 1.4, 2), within(0.1, 0.4, 2)),
     ),
     "ops.segment_sum": (lambda x: jax.ops.segment_sum(x, SEGMENTS), (real(8, 3),)),
-    "ops.segment_prod": (lambda x: jax.ops.segment_prod(x, SEGMENTS), (nonzero(8, 3),)),
     "ops.segment_max": (lambda x: jax.ops.segment_max(x, SEGMENTS), (distinct(8, 3),)),
     "experimental.odeint": (_odeint, (within(0.3, 1.5, 6),)),
     "vmap": (jax.vmap(lambda x, y: jnp.dot(x, jnp.sin(y))), (real(4, 5), real(4, 5))),
