@@ -9,6 +9,7 @@ from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Probes, Rows, probe_shrink, signed_probes
 from xcheck.reference.noise import ladder_noise
+from xcheck.reference.stairs import follow_steps
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Windows, central_sequence, central_windows
 from xcheck.reference.witness import Witness
@@ -27,6 +28,7 @@ VETOES = (
     "the difference is small and only one range of step sizes shows it",
     "the difference is small enough to come from rounding inside the function",
     "the function has structure finer than its floating-point inputs",
+    "the function's values move in steps here, and the claim follows their trend (a witness= could settle it)",
 )
 """Why a suspected entry is not called wrong, by code; 0 is no veto."""
 
@@ -54,6 +56,8 @@ def confirm(
         ladder, floor = fresh.ladder(levels, rows, keep)
         where = (row, keep[0])
         veto[where] = _vetoes(fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where))
+    open_ = wanted & (veto == 0) & np.isfinite(claimed) & np.isfinite(second.value)
+    veto[follow_steps(fresh, open_, second.value, claimed)] = len(VETOES) - 1
     return second, veto
 
 
