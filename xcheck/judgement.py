@@ -393,7 +393,7 @@ def _lower_precision_allowance(
     value = witness.sampler.inner
     smallest = SUBNORMAL.get(precision, SUBNORMAL[53]) / np.min(witness.units, axis=0, initial=np.inf)
     allowance = unit * 32 * largest + 2 * unit * value * (witness.problem.forgiven > 0) + 4 * smallest
-    if shift is not None:
+    if shift is not None and witness.problem.forgiven > 0:
         off = np.abs(shift) / witness.sampler.size - 2 * unit * value
         allowance = allowance + 8 * np.where(np.isfinite(off), np.maximum(off, 0.0), 0.0)
     return np.asarray(allowance)
@@ -527,7 +527,8 @@ def _confirm(case: _Case, rows: Rows, estimate: Estimate, rounding: RealArray, s
     fresh = case.witness.fresh(rows[first])
     back = case.witness.units[rows[first]] / fresh.units  # from this witness' units to the fresh one's
     c, off, mask = case.claimed[rows[first]], rounding[first], suspects[first]
-    second, veto = confirm(fresh, c * back, estimate.at(first).scaled(back), off * back, mask)
+    groups = case.witness.groups_known(rows[first])
+    second, veto = confirm(fresh, c * back, estimate.at(first).scaled(back), off * back, mask, groups)
     second = second.scaled(1 / back)
     _record_second(case, rows[first], mask, veto, second, off)
     confirmed = mask & (veto == 0) & np.isfinite(estimate.value[first])

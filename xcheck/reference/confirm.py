@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Probes, Rows, probe_shrink, signed_probes
-from xcheck.reference.noise import ladder_noise
+from xcheck.reference.noise import ladder_noise, quiet_below
 from xcheck.reference.stairs import follow_steps
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Windows, central_sequence, central_windows
@@ -34,7 +34,7 @@ VETOES = (
 
 
 def confirm(
-    fresh: Witness, claimed: RealArray, first: Estimate, rounding: RealArray, wanted: Mask
+    fresh: Witness, claimed: RealArray, first: Estimate, rounding: RealArray, wanted: Mask, groups: tuple[int, ...]
 ) -> tuple[Estimate, NDArray[np.int8]]:
     """Measure suspected entries again and look for any reading that allows the claim.
 
@@ -43,11 +43,12 @@ def confirm(
         claimed, rounding: the claim and its own rounding, shape (d, m), normalised by `fresh`.
         first: what was measured first, normalised by `fresh`.
         wanted: the suspected entries.
+        groups: the groups of levels that the first measurement took.
 
     Returns:
         The second estimate and, for each entry, an index into `VETOES`.
     """
-    second = fresh.measure(np.arange(len(wanted)), wanted, groups=(-1, 0, 1), rounds=2)
+    second = fresh.measure(np.arange(len(wanted)), wanted, groups=tuple({-1, 0, 1, *groups}), rounds=2)
     veto = np.zeros(wanted.shape, np.int8)
     for row in np.flatnonzero(np.any(wanted, axis=1)):
         keep = wanted[row : row + 1]
@@ -135,6 +136,7 @@ def _vetoes(
 def _noise_reading_allows(ladder: Ladder, z: float, unit: float, c: RealArray, rounding: RealArray) -> Mask:
     sigma = ladder_noise(ladder.central, ladder.even, ladder.h, ladder.flat)
     matters = sigma > 2 * np.min(ladder.sigma, axis=0)
+    matters &= ~quiet_below(sigma, ladder.central, ladder.even, ladder.h)
     if not np.any(matters):
         return np.asarray(matters)
     windows = central_windows(ladder.with_noise(sigma), z, unit)
@@ -164,6 +166,6 @@ def _two_ranges_exclude(ladder: Ladder, windows: Windows, c: RealArray, rounding
 
 
 def _finer_than_floats(ladder: Ladder, floor: RealArray, gap: RealArray, unit: float, p: int) -> Mask:
-    sigma, least = np.min(ladder.sigma, axis=0), np.min(floor, axis=0)
+    sigma, loud = np.min(ladder.sigma, axis=0), np.all(ladder.sigma > 2.0 ** (p / 5) * floor, axis=0)
     width = 2 * 7 * 255 * unit if p == 53 else 10 * unit
-    return np.asarray((sigma > 2.0 ** (p / 5) * least) & (gap * width > sigma / 8))
+    return np.asarray(loud & (gap * width > sigma / 8))
