@@ -11,7 +11,7 @@ from xcheck.reference.grid import Coordinates, Probes, Rows, probe_shrink, signe
 from xcheck.reference.noise import ladder_noise, quiet_below
 from xcheck.reference.stairs import follow_steps
 from xcheck.reference.status import Status
-from xcheck.reference.windows import Ladder, Mask, Windows, central_sequence, central_windows
+from xcheck.reference.windows import KAPPA, Ladder, Mask, Windows, central_sequence, central_windows
 from xcheck.reference.witness import Witness
 
 NOISY_FACTOR = 8.0
@@ -120,7 +120,7 @@ def _vetoes(
         allowed,
         both,
         _noise_reading_allows(ladder, rules.z, unit, c, rounding),
-        _some_scale_allows(ladder, windows, c, value, gap),
+        _some_scale_allows(ladder, windows, c, value, gap, rules.z),
         small & ~_two_ranges_exclude(ladder, windows, c, rounding, fresh),
         ((gap <= inner) & (gap <= 0.01 * np.abs(c))) | hidden,
         _finer_than_floats(ladder, floor, gap, unit, p),
@@ -145,13 +145,21 @@ def _noise_reading_allows(ladder: Ladder, z: float, unit: float, c: RealArray, r
     return np.asarray(matters & inside & ~excluded)
 
 
-def _some_scale_allows(ladder: Ladder, windows: Windows, c: RealArray, value: RealArray, gap: RealArray) -> Mask:
+def _some_scale_allows(
+    ladder: Ladder, windows: Windows, c: RealArray, value: RealArray, gap: RealArray, z: float
+) -> Mask:
+    """Look for a window, or two neighbouring levels, that support the claim and are those of a smooth function.
+
+    Steps far beyond the period of an oscillation give slopes near zero; their even parts do not shrink.
+    """
     holds_claim = np.abs(windows.estimate - c) <= windows.bar
     holds_value = np.abs(windows.estimate - value) <= windows.bar
     contrary = np.any(windows.accepted & (windows.bar < gap / 2) & holds_claim & ~holds_value, axis=0)
     sequence, _, noise = central_sequence(ladder)
     near = (np.abs(sequence - c) <= 0.3 * gap) & (noise <= 0.3 * gap) & (ladder.h <= 0.25)
-    return np.asarray(contrary | np.any(near[1:] & near[:-1], axis=0))
+    ratio = (ladder.h[1:] / ladder.h[:-1]) ** 2
+    smooth = np.abs(ladder.even[1:]) <= KAPPA * ratio * np.abs(ladder.even[:-1]) + z * np.sqrt(6) * ladder.sigma[1:]
+    return np.asarray(contrary | np.any(near[1:] & near[:-1] & smooth, axis=0))
 
 
 def _two_ranges_exclude(ladder: Ladder, windows: Windows, c: RealArray, rounding: RealArray, fresh: Witness) -> Mask:
