@@ -16,7 +16,7 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, estimate, explain
 from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
-from xcheck.reference.noise import noise_line, rounding_floor, short_line
+from xcheck.reference.noise import line_points, noise_line, rounding_floor, short_line
 from xcheck.reference.sampler import Sampler, Samples
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Rules
@@ -70,7 +70,8 @@ class Witness:
         self.entries = entries or max(1, directions.count * (problem.m if project is None else project.shape[1]))
         self.directions = directions
         self.grid = Grid(problem.precision, seed, problem.value_bits)
-        self.sampler = Sampler(problem, directions, self.grid, project)
+        line = None if noise is not None else line_points(problem, self.grid, short=directions.count <= FEW)
+        self.sampler = Sampler(problem, directions, self.grid, project, line)
         self.row_scale = np.zeros(self.sampler.m)
         self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
