@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.call import Call
-from xcheck.protocol import Backend, Native, RealArray, SupportsBatch
+from xcheck.protocol import Backend, Native, RealArray, SupportsBatch, supports_batch
 from xcheck.pytree import Path, Structure, flatten, named_paths
 from xcheck.space import Space, is_differentiable
 
@@ -217,19 +217,18 @@ class Problem:
         One batched call where the backend and the function allow it, else point by point.
         """
         self.evaluations += len(points)
-        mappable = self.batched and not self.random and isinstance(self.backend, SupportsBatch)
-        enough = getattr(self.backend, "batch_from", 2) if self.seconds < SLOW else 4
-        if mappable and len(points) >= enough:
-            result = self._values_batched(points)
+        backend = self.backend
+        enough = getattr(backend, "batch_from", 2) if self.seconds < SLOW else 4
+        if self.batched and not self.random and len(points) >= enough and supports_batch(backend):
+            result = self._values_batched(points, backend)
             if result is not None:
                 return result
         return self._values_one_by_one(points)
 
-    def _values_batched(self, points: RealArray) -> RealArray | None:
-        assert isinstance(self.backend, SupportsBatch)
+    def _values_batched(self, points: RealArray, backend: SupportsBatch) -> RealArray | None:
         step = max(1, CHUNK // max(1, self.n + self.m))
         try:
-            mapped = self.backend.batch(self.flat)
+            mapped = backend.batch(self.flat)
             parts = []
             for start in range(0, len(points), step):
                 self.pin()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,15 @@ def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
+@cache  # NumPy composes a dtype's name anew at every question
+def significand(dtype: np.dtype[Any]) -> int | None:
+    """Return the significand bits of a dtype that can be differentiated, None for any other."""
+    return PRECISION.get(dtype.name)
+
+
 def is_differentiable(dtype: np.dtype[Any]) -> bool:
     """Tell whether arrays of this dtype have derivatives that xcheck can measure."""
-    return dtype.name in PRECISION
+    return significand(dtype) is not None
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,11 @@ class Block:
     def size(self) -> int:
         """How many real numbers the array holds."""
         return int(np.prod(self.shape, dtype=np.int64)) * (2 if self.is_complex else 1)
+
+    @cached_property
+    def precision(self) -> int:
+        """Significand bits of the dtype."""
+        return PRECISION[self.dtype.name]
 
     @property
     def slice(self) -> slice:
@@ -126,7 +137,7 @@ class Space:
     @cached_property
     def precision(self) -> int:
         """Significand bits of the coarsest dtype; 53 if there is no block."""
-        return min((PRECISION[block.dtype.name] for block in self.blocks), default=53)
+        return min((block.precision for block in self.blocks), default=53)
 
     def pack(self, arrays: Sequence[NDArray[Any]]) -> RealArray:
         """Join arrays, with any common leading axes, into vectors along a last axis of length n."""
@@ -159,7 +170,8 @@ class Space:
         for block in self.blocks:
             part = size[block.slice]
             own = np.where(part > 0, part, _median(part, typical))
-            scale[block.slice] = np.maximum(floor_power(own), SMALLEST.get(block.dtype.name, 2.0**-1000))
+            least = 2.0**-1000 if block.precision == 53 else SMALLEST.get(block.dtype.name, 2.0**-1000)
+            scale[block.slice] = np.maximum(floor_power(own), least)
         return scale, typical
 
     def in_float64(self) -> Space:

@@ -46,8 +46,9 @@ class TorchBackend:
         import torch
 
         copy = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", subok=False)
-        dtype = getattr(torch, copy.dtype.name, None)
-        if copy.dtype.kind not in "biufc" and isinstance(dtype, torch.dtype):  # bfloat16 and float8, of ml_dtypes
+        known = copy.dtype.kind in "biufc"
+        dtype = None if known else getattr(torch, copy.dtype.name, None)
+        if isinstance(dtype, torch.dtype):  # bfloat16 and float8, of ml_dtypes
             tensor = torch.from_numpy(copy.view(f"uint{8 * copy.itemsize}")).view(dtype)
         else:
             tensor = torch.from_numpy(copy)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.space import PRECISION
 
 SPACING = {53: 3, 24: 2, 11: 1, 8: 1}
 """log2 of the ratio between neighbouring levels, by significand bits."""
@@ -121,8 +120,8 @@ class Coordinates:
 
     @cached_property
     def _precision(self) -> NDArray[np.int64]:
-        sizes = [(PRECISION[b.dtype.name], b.size) for b in self.problem.inputs.blocks]
-        return np.repeat(np.array([p for p, _ in sizes], int), [n for _, n in sizes])
+        blocks = self.problem.inputs.blocks
+        return np.repeat(np.array([b.precision for b in blocks], int), [b.size for b in blocks])
 
     def _quantise(self, values: RealArray, index: Rows) -> RealArray:
         if self.problem.inputs.precision == 53:

@@ -75,14 +75,22 @@ class Sampler:
             normalised.
     """
 
-    def __init__(self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None) -> None:
-        """Evaluate the base levels' two outer members in every direction, and the point once more.
+    def __init__(
+        self,
+        problem: Problem,
+        directions: Directions,
+        grid: Grid,
+        project: RealArray | None = None,
+        line: RealArray | None = None,
+    ) -> None:
+        """Evaluate the base levels' two outer members in every direction, the point once more, and the line.
 
         Args:
             problem: the function.
             directions: where to go.
             grid: how far.
             project: replace the outputs by `outputs @ project`, shape (m, r).
+            line: points to begin the line with, shape (k, n); they are evaluated now if one batch holds everything.
         """
         self.problem = problem
         self.directions = directions
@@ -94,8 +102,8 @@ class Sampler:
         self.size = np.ones(self.m)
         coarse, _, fine = grid.group(0)
         everything = np.arange(directions.count)
-        self._evaluate([(coarse, everything), (fine, everything)], centers=1)
         self.line: list[RealArray] = []
+        self._evaluate([(coarse, everything), (fine, everything)], centers=1, line=line)
         self._settle()
 
     def _settle(self) -> None:
@@ -188,17 +196,22 @@ class Sampler:
         spread = np.asarray(np.std(np.array(self._centers) / self.size, axis=0))
         return 2 * np.where(np.isfinite(spread), spread, 0.0)
 
-    def _evaluate(self, wanted: list[tuple[int, Rows]], centers: int = 0) -> None:
+    def _evaluate(self, wanted: list[tuple[int, Rows]], centers: int = 0, line: RealArray | None = None) -> None:
         jobs = []
         for level, rows in wanted:
             plus, minus, ahead, behind = self.directions.steps(self.grid, level, rows)
             jobs += [(level, rows, plus, ahead, True), (level, rows, minus, behind, False)]
-        total = centers + sum(len(job[1]) for job in jobs)
+        beside = np.empty((0, self.problem.n)) if line is None else line
+        total = centers + len(beside) + sum(len(job[1]) for job in jobs)
         step = max(1, CHUNK // max(1, self.problem.n + self.problem.m))
         if total <= step:
-            values = self._outputs(self._points(jobs, centers))
+            points = self._points(jobs, centers + len(beside))
+            start = centers + len(beside)
+            points[centers:start] = beside
+            found = self.problem.values(points)
+            values = self.seen(found)
             self._centers += list(values[:centers])
-            start = centers
+            self.line += list(found[centers:start])
             for job in jobs:
                 self._store(job, values[start : start + len(job[1])])
                 start += len(job[1])
