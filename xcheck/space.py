@@ -25,8 +25,9 @@ SAMPLED = 2**16
 
 def floor_power(values: RealArray) -> RealArray:
     """Return the largest power of two not above each positive value."""
-    _, exponent = np.frexp(values)
-    return np.asarray(np.ldexp(1.0, exponent - 1))
+    mantissa, exponent = np.frexp(values)
+    exponent -= 1
+    return np.asarray(np.ldexp(1.0, exponent, out=mantissa))
 
 
 def _median(sizes: RealArray, otherwise: float) -> float:
@@ -153,13 +154,13 @@ class Space:
         The scale is a power of two not above |x_j|, for x_j = 0 that of the median non-zero input of its block, and
         never so small that steps would leave the dtype.
         """
-        size = np.where(np.isfinite(x), np.abs(x), 0.0)
-        typical = _median(size, 1.0)
-        scale = np.empty_like(size)
+        scale = np.abs(x)
+        scale[~np.isfinite(scale)] = 0.0
+        typical = _median(scale, 1.0)
         for block in self.blocks:
-            part = size[block.slice]
-            own = np.where(part > 0, part, _median(part, typical))
-            scale[block.slice] = np.maximum(floor_power(own), SMALLEST.get(block.dtype.name, 2.0**-1000))
+            part = scale[block.slice]
+            part[part == 0] = _median(part, typical)
+            np.maximum(floor_power(part), SMALLEST.get(block.dtype.name, 2.0**-1000), out=part)
         return scale, typical
 
     def in_float64(self) -> Space:
