@@ -686,5 +686,5 @@ def _hear_complex_step(case: _Case, rows: Rows, open_: Mask) -> bool:
     contradicted = (result.verdict[rows] == DISAGREE) & same
     exact = bar <= 2.0**-20 * np.abs(value)
     result.give_reason(contradicted & exact, rows, CONTRADICTED)
-    result.give_reason(contradicted & ~exact, rows, ILL_CONDITIONED)
+    result.give_reason(contradicted & ~exact & case.smooth[rows], rows, ILL_CONDITIONED)
     return bool(np.any(contradicted))

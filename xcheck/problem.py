@@ -378,8 +378,9 @@ def _changed_constants(call: Call, constants: Sequence[Any]) -> list[str]:
 def _same_bytes(a: NDArray[Any], b: NDArray[Any] | None) -> bool:
     if b is None or a.shape != b.shape or a.nbytes != b.nbytes or a.dtype.hasobject or b.dtype.hasobject:
         return b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
-    words = np.uint64 if a.nbytes % 8 == 0 else np.uint8
-    return np.array_equal(*(np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b)))
+    words = np.dtype(np.uint64 if a.nbytes % 8 == 0 else np.uint8)
+    one, other = (np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b))
+    return bool(np.array_equal(one, other))
 
 
 def _as_array(backend: Backend, leaf: Any) -> NDArray[Any]:
