@@ -12,7 +12,7 @@ from xcheck.comparison import Comparison, Entry, Source
 from xcheck.derivatives import Forward, Reverse, quantity_of
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import signed_probes
+from xcheck.reference.grid import signed_probes, stretches
 from xcheck.verdict import Verdict
 
 PROBES = 3
@@ -167,7 +167,7 @@ def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: 
     if reverse is not None:
         push = Forward(problem).push
         pushed = np.array([push(x) for x in v])
-        magnitude = np.array([np.abs(reverse.value) @ np.abs(x) for x in v]) + np.abs(pushed)
+        magnitude = np.array([[_magnitude(row, x) for row in reverse.value] for x in v]) + np.abs(pushed)
         return _Side(pushed, (reverse.value @ v.T).T, magnitude)
     pull = Reverse(problem).pull
     pulled = np.array([pull(x) for x in w])
@@ -178,6 +178,11 @@ def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: 
     pushed = np.array([push(x) for x in v])
     magnitude = np.abs(w * pushed).sum(axis=1) + np.abs(v * pulled).sum(axis=1)
     return _Side((w * pushed).sum(axis=1), (v * pulled).sum(axis=1), magnitude, bilinear=True)
+
+
+def _magnitude(row: RealArray, vector: RealArray) -> float:
+    """Return the sum of the terms' magnitudes in the product of two vectors."""
+    return float(sum(np.sum(np.abs(row[part] * vector[part])) for part in stretches(len(vector))))
 
 
 def _linearity_noise(

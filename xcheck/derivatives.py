@@ -46,7 +46,11 @@ class Reverse:
         gradients = list(self._native(self._cotangents(cotangent)))
         blocks = problem.inputs.blocks
         self.unconnected = tuple(b.name for b, g in zip(blocks, gradients, strict=True) if g is None)
-        return self._join(gradients, ())
+        result = np.empty(problem.n)
+        for i, block in enumerate(blocks):
+            result[block.slice] = _pack(problem, gradients[i], block, (), "vjp")
+            gradients[i] = None  # large ones are let go before the next is copied
+        return result
 
     def pull_rows(self, cotangents: RealArray) -> RealArray:
         """Pull cotangents `(k, m)` back to `(k, n)`, in batched calls where that is possible and gives the same.

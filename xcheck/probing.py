@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SINGLE_SHARE, SKIPPE
 from xcheck.localisation import Suspect, wrong_inputs, wrong_outputs
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
+from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes, stretches
 from xcheck.reference.witness import Witness
 from xcheck.space import floor_power
 from xcheck.twins import Twins
@@ -77,10 +78,9 @@ class Arena:
 def input_probes(problem: Problem, seed: int, count: int, length: float) -> RealArray:
     """Draw probes on the inputs' own scales times `length`, none far below the typical one, shape (count, n)."""
     rng = np.random.default_rng((seed, 3))
-    scale = np.maximum(problem.scale, FLATTEST * floor_power(np.array([problem.typical]))) * length
-    probes = signed_probes(rng, count, problem.n)
-    probes *= scale
-    return probes
+    scale = np.maximum(problem.scale, FLATTEST * floor_power(np.array([problem.typical])))
+    scale *= length
+    return signed_probes(rng, count, problem.n, scale)
 
 
 def _length(problem: Problem, size: RealArray, share: RealArray) -> float:
@@ -192,11 +192,13 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
     weights = np.ones((1, 1))
     if problem.m > 1:
         weights = signed_probes(np.random.default_rng((arena.seed, 4)), len(vectors), problem.m)
-    gradients = np.array([rows.pull(w) for w in weights])
+    gradients = rows.pull(weights[0])[None] if len(weights) == 1 else np.array([rows.pull(w) for w in weights])
+    other_precision = rows.exact
+    fill = partial(_fill_columns, arena, rows) if problem.m > 1 else None  # else the tape is let go
 
     def exact() -> RealArray:
-        assert rows.exact is not None
-        better = rows.exact()
+        assert other_precision is not None
+        better = other_precision()
         return np.asarray(vectors @ np.array([better(w) for w in weights]).T)
 
     def locate(k: int, suspect: Suspect) -> Located:
@@ -204,10 +206,10 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
         claimed = replace(suspect, claimed=lambda v, span: float(v[slice(*span)] @ gradient[slice(*span)]))
         inputs, more = wrong_inputs(claimed)
         columns = np.full((len(inputs), problem.m), np.nan)
-        if problem.m == 1:
+        if fill is None:
             columns[:, 0] = gradient[sorted(inputs)] / weights[k, 0]
         elif inputs:
-            _fill_columns(arena, rows, weights[k], sorted(inputs), columns)
+            fill(weights[k], sorted(inputs), columns)
         return Located(sorted(inputs), columns, more)
 
     return Products(
@@ -219,7 +221,7 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
         _rounding_of_products(arena, rows, vectors, weights, gradients),
         rows.precision,
         rows.unconnected(),
-        exact if rows.exact else None,
+        exact if other_precision else None,
         locate,
         gradients,
     )
@@ -300,7 +302,7 @@ def _compare(arena: Arena, vectors: RealArray, length: float, claim: Products, w
         allowance=claim.allowance * length,
         share=claim.share * length,
     )
-    result = _summary(arena, claim, claimed, found, length * min(float(np.min(np.abs(v))) for v in vectors))
+    result = _summary(arena, claim, claimed, found, length * min(_least(v) for v in vectors))
     if result.verdict is not Verdict.DISAGREE:
         return result
     row, k = _worst_of(found, claimed)
@@ -396,16 +398,28 @@ def _rounding_of_products(
 ) -> RealArray:
     """Allow `<J^T w, v>` the rounding of its terms, which add up like independent errors: shape (r,), user units."""
     unit = 2.0**-rows.precision
-    terms = np.max([[np.linalg.norm(g * v) for g in gradients] for v in vectors], axis=0)
+    terms = np.max([[_norm_of_terms(g, v) for g in gradients] for v in vectors], axis=0)
     off = np.linalg.norm(weights * _errors_of_values(arena, rows.outputs, unit), axis=1)
     return np.asarray(32 * unit * terms + 8 * off)
+
+
+def _norm_of_terms(gradient: RealArray, vector: RealArray) -> float:
+    """Return the length of `gradient * vector`."""
+    return float(np.sqrt(sum(np.sum(np.square(gradient[p] * vector[p])) for p in stretches(len(vector)))))
+
+
+def _least(vector: RealArray) -> float:
+    """Return the least magnitude in a vector."""
+    return float(min(np.min(np.abs(vector[p])) for p in stretches(len(vector))))
 
 
 def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     """Return the median share of one input in every product, shape (d, r); 0 where the gradient is zero."""
     result = np.zeros((len(vectors), len(gradients)))
     for k, gradient in enumerate(gradients):
-        connected = np.flatnonzero(gradient)[:: max(1, np.count_nonzero(gradient) // SAMPLED)]
+        count = np.count_nonzero(gradient)
+        step = max(1, count // SAMPLED)
+        connected = np.arange(0, count, step) if count == gradient.size else np.flatnonzero(gradient)[::step]
         if len(connected):
             result[:, k] = np.nanmedian(np.abs(vectors[:, connected] * gradient[connected]), axis=1)
     return result

@@ -366,9 +366,8 @@ def _natives(call: Call, inputs: Space, x: RealArray) -> list[Native]:
 
 
 def _changed(call: Call, natives: Sequence[Native], inputs: Space, x: RealArray) -> list[str]:
-    after = [call.backend.to_numpy(a) for a in natives]
-    places = zip(call.varying, after, inputs.unpack(x), strict=True)
-    return [leaf.name for leaf, a, b in places if not _same_bytes(a, b)]
+    places = zip(call.varying, natives, inputs.unpack(x), strict=True)
+    return [leaf.name for leaf, a, b in places if not _same_bytes(call.backend.to_numpy(a), b)]
 
 
 def _changed_constants(call: Call, constants: Sequence[Any]) -> list[str]:
@@ -377,7 +376,10 @@ def _changed_constants(call: Call, constants: Sequence[Any]) -> list[str]:
 
 
 def _same_bytes(a: NDArray[Any], b: NDArray[Any] | None) -> bool:
-    return b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if b is None or a.shape != b.shape or a.nbytes != b.nbytes or a.dtype.hasobject or b.dtype.hasobject:
+        return b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
+    words = np.uint64 if a.nbytes % 8 == 0 else np.uint8
+    return np.array_equal(*(np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b)))
 
 
 def _as_array(backend: Backend, leaf: Any) -> NDArray[Any]:

@@ -25,8 +25,9 @@ SAMPLED = 2**16
 
 def floor_power(values: RealArray) -> RealArray:
     """Return the largest power of two not above each positive value."""
-    _, exponent = np.frexp(values)
-    return np.asarray(np.ldexp(1.0, exponent - 1))
+    mantissa, exponent = np.frexp(values)
+    exponent -= 1
+    return np.asarray(np.ldexp(1.0, exponent, out=mantissa))
 
 
 def _median(sizes: RealArray, otherwise: float) -> float:
@@ -164,14 +165,14 @@ class Space:
         The scale is a power of two not above |x_j|, for x_j = 0 that of the median non-zero input of its block, and
         never so small that steps would leave the dtype.
         """
-        size = np.where(np.isfinite(x), np.abs(x), 0.0)
-        typical = _median(size, 1.0)
-        scale = np.empty_like(size)
+        scale = np.abs(x)
+        scale[~np.isfinite(scale)] = 0.0
+        typical = _median(scale, 1.0)
         for block in self.blocks:
-            part = size[block.slice]
-            own = np.where(part > 0, part, _median(part, typical))
+            part = scale[block.slice]
+            part[part == 0] = _median(part, typical)
             least = 2.0**-1000 if block.precision == 53 else SMALLEST.get(block.dtype.name, 2.0**-1000)
-            scale[block.slice] = np.maximum(floor_power(own), least)
+            np.maximum(floor_power(part), least, out=part)
         return scale, typical
 
     def in_float64(self) -> Space:

@@ -273,8 +273,11 @@ def _tensors(ys: Sequence[Any]) -> list[Any]:
 
 
 def _variable(x: Any) -> Any:
-    copy = x.detach().clone()
-    return copy.requires_grad_() if copy.is_floating_point() or copy.is_complex() else copy
+    """Start the tape at `x`; what shares its memory is a leaf, of which functions see a copy (`_not_leaf`)."""
+    if not (x.is_floating_point() or x.is_complex()) or x.is_inference():
+        copy = x.detach().clone()
+        return copy.requires_grad_() if copy.is_floating_point() or copy.is_complex() else copy
+    return x.detach().requires_grad_()
 
 
 def _not_leaf(x: Any) -> Any:

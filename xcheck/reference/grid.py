@@ -6,7 +6,7 @@ A step along direction j at level e is `h = s_j 2^-e mu_e`: a scale of the input
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from zlib import crc32
@@ -22,6 +22,9 @@ SPACING = {53: 3, 24: 2, 11: 1, 8: 1}
 
 COARSE = {53: 11, 24: 3, 11: 1, 8: 0}
 """The coarsest of the three base levels; the finest is near the classical optimum 2^(-p/3) of central differences."""
+
+BLOCK = 2**14
+"""Numbers in one step of a pass over a long vector."""
 
 FINEST = 26
 """The finest base level of higher precision: half the bits of a difference are left for its digits."""
@@ -85,12 +88,13 @@ class Coordinates:
         reach: the largest step that is allowed, in units of s_j.
     """
 
-    def __init__(self, problem: Problem, index: Rows | None = None) -> None:
-        """Choose the scales."""
+    def __init__(self, problem: Problem, index: Rows | None = None, stretch: RealArray | float = 1.0) -> None:
+        """Choose the scales, times `stretch`, powers of two, one for each of `index`."""
         self.problem = problem
         self.index = np.arange(problem.n) if index is None else index
         x = np.abs(problem.x[self.index])
-        self.scale = problem.scale[self.index]
+        self.stretch = np.broadcast_to(stretch, len(self.index))
+        self.scale = problem.scale[self.index] * self.stretch
         self.offset = np.where(np.isfinite(x), x, 0.0) / self.scale
         self.reach = np.maximum(1.0, problem.typical / self.scale) / 4
 
@@ -101,7 +105,7 @@ class Coordinates:
 
     def subset(self, rows: Rows) -> Coordinates:
         """Keep some of the directions."""
-        return Coordinates(self.problem, self.index[rows])
+        return Coordinates(self.problem, self.index[rows], self.stretch[rows])
 
     def steps(self, grid: Grid, level: int, rows: Rows) -> tuple[RealArray, RealArray, RealArray, RealArray]:
         """Return the coordinates x+h and x-h as the dtype holds them, and the displacements they really are."""
@@ -114,7 +118,8 @@ class Coordinates:
         return plus, minus, (plus - x) / s, (x - minus) / s
 
     def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
-        """Turn `points`, copies of x, into the displaced points."""
+        """Fill `points` with the displaced points."""
+        points[:] = self.problem.x
         points[np.arange(len(rows)), self.index[rows]] = values
 
     @cached_property
@@ -163,9 +168,9 @@ class Probes:
         return h, -h, h, h
 
     def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
-        """Turn `points`, copies of x, into the displaced points."""
+        """Fill `points` with the displaced points."""
         for point, row, value in zip(points, rows, values, strict=True):
-            point += (value * self.factor) * self.vectors[row]
+            displace(point, self.problem.x, value * self.factor, self.vectors[row])
 
     def subset(self, rows: Rows) -> Probes:
         """Keep some of the directions."""
@@ -195,7 +200,8 @@ class Stretches:
         return h, -h, h, h
 
     def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
-        """Turn `points`, copies of x, into the displaced points."""
+        """Fill `points` with the displaced points."""
+        points[:] = self.problem.x
         for point, row, value in zip(points, rows, values, strict=True):
             part = slice(*self.spans[row])
             point[part] += (value * self.factors[row]) * self.vector[part]
@@ -203,6 +209,17 @@ class Stretches:
     def subset(self, rows: Rows) -> Stretches:
         """Keep some of the directions."""
         return Stretches(self.problem, self.vector, self.spans[rows], self.factors[rows])
+
+
+def displace(point: RealArray, x: RealArray, step: float, vector: RealArray) -> None:
+    """Put `x + step * vector` into `point`."""
+    for part in stretches(len(x)):
+        np.add(x[part], vector[part] * step, out=point[part])
+
+
+def stretches(size: int) -> Iterator[slice]:
+    """Cut a long vector into parts that stay in the processor's cache."""
+    return (slice(start, start + BLOCK) for start in range(0, size, BLOCK))
 
 
 def _few_bits(grid: Grid, level: int) -> float:
@@ -246,13 +263,14 @@ def complex_partners(problem: Problem) -> Rows:
     return partner
 
 
-PROBE_ENTRIES = np.concatenate([1 + np.arange(64) / 64, -1 - np.arange(64) / 64])
-"""What a probe may hold."""
+PROBE_ENTRIES = np.tile(np.concatenate([np.arange(64, 128), -np.arange(64, 128)]), 2).astype(np.int8).tobytes()
+"""What a probe may hold, times 64, for every random byte."""
 
 
-def signed_probes(rng: np.random.Generator, count: int, size: int) -> RealArray:
-    """Draw vectors of entries `±(1 + i/64)`, i in 0..63: few bits, and none near zero."""
-    return np.asarray(PROBE_ENTRIES[rng.integers(0, len(PROBE_ENTRIES), size=(count, size), dtype=np.uint8)])
+def signed_probes(rng: np.random.Generator, count: int, size: int, scale: RealArray | float = 1.0) -> RealArray:
+    """Draw vectors of entries `±(1 + i/64)`, i in 0..63, times powers of two: few bits, and none near zero."""
+    entries = np.frombuffer(rng.bytes(count * size).translate(PROBE_ENTRIES), np.int8).reshape(count, size)
+    return np.asarray(entries * (scale / 64))
 
 
 def probe_shrink(count: int) -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid
+from xcheck.reference.grid import Coordinates, Grid, displace
 from xcheck.reference.sampler import Sampler
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
@@ -106,17 +106,23 @@ def line_points(problem: Problem, grid: Grid, short: bool) -> RealArray:
 def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
     problem, stride = sampler.problem, _line_strides(sampler.problem, sampler.grid)
     step = max(1, CHUNK // max(1, problem.n + problem.m))
-    parts = [offsets[i : i + step, None] for i in range(0, len(offsets), step)]
-    return np.vstack([problem.values(problem.x + part * stride) for part in parts])
+    if len(offsets) <= step:
+        return problem.values(problem.x + offsets[:, None] * stride)
+    points, values = np.empty((step, problem.n)), []
+    for part in (offsets[i : i + step] for i in range(0, len(offsets), step)):
+        for point, offset in zip(points, part, strict=False):
+            displace(point, problem.x, offset, stride)
+        values.append(problem.values(points[: len(part)]))
+    return np.vstack(values)
 
 
 def _line_strides(problem: Problem, grid: Grid) -> RealArray:
     """Choose what one step along the line moves every input by, shape (n,)."""
     rng = np.random.default_rng((grid.seed, 1))
     multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
-    stride = multiples[rng.integers(0, len(STRIDES), size=problem.n, dtype=np.uint8)]
-    stride *= problem.scale * 2.0 ** (1 - grid.precision)
-    return np.asarray(stride)
+    table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()
+    drawn = np.frombuffer(rng.bytes(problem.n).translate(table), np.int8)
+    return np.asarray(drawn * (problem.scale * 2.0 ** (1 - grid.precision)))
 
 
 def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool_]) -> RealArray:
@@ -160,6 +166,24 @@ def _line_offsets(grid: Grid) -> RealArray:
     else:
         sizes = np.array([1.0, 5.0, 2.0, 3.0, 2.0, 3.0, 1.0, 5.0])
     return np.asarray(signs * sizes)
+
+
+def quiet_below(sigma: RealArray, d: RealArray, s: RealArray, h: RealArray) -> NDArray[np.bool_]:
+    """Tell where noise of size `sigma` is out of the question: the three finest levels would show it, and do not.
+
+    Structure that looks like noise at large steps and is smooth at small ones, such as a sine of large arguments, is
+    structure.
+
+    Args:
+        sigma: standard deviations, shape (P,).
+        d, s, h: as for `ladder_noise`.
+    """
+    if len(d) < 4:
+        return np.zeros(d.shape[1], bool)
+    odd = np.sqrt(2.0) * np.abs(d[-4:-1] - d[-3:]) * h[-3:]
+    even = np.abs(s[-3:] - s[-4:-1] * (h[-3:] / h[-4:-1]) ** 2) / np.sqrt(6.0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.all(np.maximum(odd, even) <= sigma / 64, axis=0))
 
 
 def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray:

@@ -216,18 +216,21 @@ class Sampler:
                 self._store(job, values[start : start + len(job[1])])
                 start += len(job[1])
             return
+        room = np.empty((step, self.problem.n))  # every evaluation copies its point
         self._centers += list(self._outputs(self._points([], centers))) if centers else []
         for job in jobs:
             parts = []
             for i in range(0, len(job[1]), step):
                 part = (job[0], job[1][i : i + step], job[2][i : i + step], job[3], job[4])
-                parts.append(self._outputs(self._points([part], 0)))
+                parts.append(self._outputs(self._points([part], 0, room)))
             self._store(job, np.concatenate(parts))
 
-    def _points(self, jobs: list[tuple[int, Rows, RealArray, RealArray, bool]], centers: int) -> RealArray:
+    def _points(
+        self, jobs: list[tuple[int, Rows, RealArray, RealArray, bool]], centers: int, room: RealArray | None = None
+    ) -> RealArray:
         total = centers + sum(len(job[1]) for job in jobs)
-        points = np.empty((total, self.problem.n))
-        points[:] = self.problem.x
+        points = np.empty((total, self.problem.n)) if room is None else room[:total]
+        points[:centers] = self.problem.x
         start = centers
         for _, rows, places, _, _ in jobs:
             self.directions.write(points[start : start + len(rows)], rows, places)
