@@ -167,7 +167,7 @@ def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: 
     if reverse is not None:
         push = Forward(problem).push
         pushed = np.array([push(x) for x in v])
-        magnitude = np.array([[_magnitude(row, x) for row in reverse.value] for x in v]) + np.abs(pushed)
+        magnitude = _magnitudes(reverse.value, v) + np.abs(pushed)
         return _Side(pushed, (reverse.value @ v.T).T, magnitude)
     pull = Reverse(problem).pull
     pulled = np.array([pull(x) for x in w])
@@ -180,9 +180,10 @@ def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: 
     return _Side((w * pushed).sum(axis=1), (v * pulled).sum(axis=1), magnitude, bilinear=True)
 
 
-def _magnitude(row: RealArray, vector: RealArray) -> float:
-    """Return the sum of the terms' magnitudes in the product of two vectors."""
-    return float(sum(np.sum(np.abs(row[part] * vector[part])) for part in stretches(len(vector))))
+def _magnitudes(matrix: RealArray, vectors: RealArray) -> RealArray:
+    """Return the sums of the terms' magnitudes in the products of a matrix with vectors (k, n), shape (k, m)."""
+    parts = (np.abs(vectors[:, part]) @ np.abs(matrix[:, part]).T for part in stretches(vectors.shape[1]))
+    return np.asarray(sum(parts, np.zeros((len(vectors), len(matrix)))))
 
 
 def _linearity_noise(

@@ -98,8 +98,10 @@ def _along_line(sampler: Sampler, offsets: RealArray) -> RealArray:
 
 
 def line_points(problem: Problem, grid: Grid, short: bool) -> RealArray:
-    """Return the line's points, or the first half of them, shape (8, n) or (4, n)."""
+    """Return the line's points, or the first half of them, shape (8, n) or (4, n); none if they fill a batch."""
     offsets = _line_offsets(grid)
+    if len(offsets) * (problem.n + problem.m) > CHUNK:
+        return np.empty((0, problem.n))
     return np.asarray(problem.x + offsets[: len(offsets) // (1 + short), None] * _line_strides(problem, grid))
 
 
