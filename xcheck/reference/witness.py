@@ -163,6 +163,11 @@ class Witness:
         result.status[:, ~finite] = Status.NONFINITE
         open_ = wanted & finite
         plan = {i: set(groups) for i in np.flatnonzero(np.any(open_, axis=1)).tolist()}
+        still = np.flatnonzero(self._still(rows, open_))
+        for i, leap in zip(
+            still.tolist(), self._leaps(rows[still], max(groups), np.full(len(still), np.inf)), strict=True
+        ):
+            plan[i] |= {max(groups) + leap, max(groups) + max(1, leap - 1)}  # flat so far: look all the way at once
         for _ in range(rounds):
             for levels, places in self._by_levels(rows, plan).items():
                 self._measure_rows(levels, rows, places, open_, result)
@@ -225,6 +230,18 @@ class Witness:
             explain(ladder, self.rules(floor), found)
             row, output = np.nonzero(keep)
             result.put((part[row], output), found)
+
+    def _still(self, rows: Rows, open_: Mask) -> Mask:
+        """Tell along which directions no wanted value has moved at the steps that are known from the beginning."""
+        coarse, _, fine = self.grid.group(0)
+        still = np.any(open_, axis=1)
+        step = max(1, PAIRS // max(1, self.sampler.m))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            samples = self.sampler.take((coarse, fine), rows[part])
+            moved = np.any((samples.above != samples.center) | (samples.below != samples.center), axis=0)
+            still[part] &= ~np.any(moved & open_[part], axis=1)
+        return np.asarray(still)
 
     def _resolved(self, rows: Rows, result: Estimate, size: RealArray) -> Mask:
         sharp = (result.status <= Status.FLAT) & (result.bar <= self._wanted(rows, size))
