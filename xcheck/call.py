@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.protocol import Backend, Native, SupportsModules
+from xcheck.protocol import Backend, Native, supports_modules
 from xcheck.pytree import Path, Structure, flatten, named_paths
 from xcheck.registry import infer, module_owner, owner, resolve
 from xcheck.space import PRECISION, is_differentiable, widened
@@ -166,7 +166,7 @@ def read_call(
         _refuse(leaf.name, value)
     chosen = _choose_backend(function, backend, [(x.name, v) for x, v in zip(named, values, strict=True)])
     title = _title(function)
-    bound = chosen.bind(function) if isinstance(chosen, SupportsModules) else None
+    bound = chosen.bind(function) if supports_modules(chosen) else None
     if bound is not None:
         function, parameters = bound
         named = [*_parameter_leaves(parameters, {leaf.argument for leaf in named}), *named]

@@ -32,7 +32,7 @@ from xcheck.probing import (
     reverse_products,
 )
 from xcheck.problem import Problem
-from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
+from xcheck.protocol import Backend, RealArray, supports_jvp, supports_vjp
 from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
@@ -245,7 +245,7 @@ def _check_given(
         _note_ignored(arena, witness, found)
         found.notes += holomorphy(problem, witness)
     found.unchecked += [line for claim in claims for line in claim.unchecked]
-    modes = {"vjp": isinstance(problem.backend, SupportsVJP), "jvp": isinstance(problem.backend, SupportsJVP)}
+    modes = {"vjp": supports_vjp(problem.backend), "jvp": supports_jvp(problem.backend)}
     for mode in (mode for mode, there in modes.items() if there):
         found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
 
@@ -307,7 +307,7 @@ def _settle_in_long_double(arena: Arena, claimed: RealArray, precision: int, fou
 
 def _check_backend(arena: Arena, found: _Findings) -> None:
     problem = arena.problem
-    if not isinstance(problem.backend, (SupportsVJP, SupportsJVP)):
+    if not (supports_vjp(problem.backend) or supports_jvp(problem.backend)):
         raise ValueError(
             f"{problem.backend.name} has no automatic derivative to check. Give one to check (gradient=, jacobian=, "
             "diagonal=, vjp=, jvp= or has_gradient=True), a backend= that the function is written for, or call "
@@ -469,7 +469,7 @@ def _check_second_order(arena: Arena, found: _Findings) -> None:
 
 
 def _has_both(problem: Problem) -> bool:
-    return isinstance(problem.backend, SupportsVJP) and isinstance(problem.backend, SupportsJVP)
+    return supports_vjp(problem.backend) and supports_jvp(problem.backend)
 
 
 def _note_problem(arena: Arena, found: _Findings) -> None:

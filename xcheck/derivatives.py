@@ -9,7 +9,7 @@ import numpy as np
 
 from xcheck.claim import Claim, Quantity
 from xcheck.problem import CHUNK, Problem
-from xcheck.protocol import Function, Native, RealArray, SupportsBatch, SupportsJVP, SupportsVJP
+from xcheck.protocol import Function, Native, RealArray, SupportsBatch, supports_batch, supports_jvp, supports_vjp
 from xcheck.space import Block
 
 FEW = 65
@@ -30,7 +30,7 @@ class Reverse:
         Raises:
             NotImplementedError: the backend has no reverse mode, or no reverse rule for this function.
         """
-        if not isinstance(problem.backend, SupportsVJP):
+        if not supports_vjp(problem.backend):
             raise NotImplementedError(f"{problem.backend.name} has no reverse mode")
         self.problem = problem
         problem.pin()
@@ -68,7 +68,7 @@ class Reverse:
         weights = np.random.default_rng(0).uniform(1.0, 2.0, len(cotangents))
         expected = self.pull(weights @ cotangents)
         connected = [i for i, b in enumerate(self.problem.inputs.blocks) if b.name not in self.unconnected]
-        if not isinstance(backend, SupportsBatch) or not connected:
+        if not supports_batch(backend) or not connected:
             return None
 
         def pull(ws: Sequence[Native]) -> list[Native]:
@@ -102,7 +102,7 @@ class Forward:
         Raises:
             NotImplementedError: the backend has no forward mode.
         """
-        if not isinstance(problem.backend, SupportsJVP):
+        if not supports_jvp(problem.backend):
             raise NotImplementedError(f"{problem.backend.name} has no forward mode")
         self.problem = problem
         self.backend = problem.backend
@@ -140,7 +140,7 @@ class Forward:
         weights = np.random.default_rng(0).uniform(1.0, 2.0, len(tangents))
         expected = self.push(weights @ tangents)
         connected = [i for i, b in enumerate(problem.outputs.blocks) if b.name not in self.unconnected]
-        if not isinstance(backend, SupportsBatch) or not connected:
+        if not supports_batch(backend) or not connected:
             return None
         xs = problem.to_native(problem.x)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,3 +133,31 @@ class SupportsModules(Protocol):
 
         Calling the function must leave the module as it was. Returns None if `f` is no module of this framework.
         """
+
+
+# `isinstance` says the same, but takes fifty microseconds in Python 3.11, and a check asks a dozen times.
+
+
+def supports_vjp(backend: object) -> TypeGuard[SupportsVJP]:
+    """Tell whether a backend has reverse mode."""
+    return callable(getattr(backend, "vjp", None))
+
+
+def supports_jvp(backend: object) -> TypeGuard[SupportsJVP]:
+    """Tell whether a backend has forward mode."""
+    return callable(getattr(backend, "jvp", None))
+
+
+def supports_batch(backend: object) -> TypeGuard[SupportsBatch]:
+    """Tell whether a backend evaluates many points in one call."""
+    return callable(getattr(backend, "batch", None))
+
+
+def supports_random_state(backend: object) -> TypeGuard[SupportsRandomState]:
+    """Tell whether a backend has random generators to pin."""
+    return callable(getattr(backend, "random_state", None))
+
+
+def supports_modules(backend: object) -> TypeGuard[SupportsModules]:
+    """Tell whether a backend has callables that carry parameters."""
+    return callable(getattr(backend, "bind", None))

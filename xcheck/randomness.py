@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from xcheck.protocol import Backend, SupportsRandomState
+from xcheck.protocol import Backend, supports_random_state
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def pinned(backend: Backend, seed: int) -> Iterator[Callable[[], bool]]:
     """
     with ExitStack() as stack:
         rewinds = [stack.enter_context(_pinned_python(seed)), stack.enter_context(_pinned_numpy(seed))]
-        if isinstance(backend, SupportsRandomState):
+        if supports_random_state(backend):
             rewinds.append(stack.enter_context(backend.random_state(seed)))
         yield lambda: any([rewind() for rewind in rewinds])
 

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Any
 
-from xcheck.protocol import Backend, SupportsModules
+from xcheck.protocol import Backend, supports_modules
 
 GROUP = "xcheck.backends"
 
@@ -78,7 +78,11 @@ def infer(named_leaves: Iterable[tuple[str, Any]]) -> Backend:
 
 def module_owner(function: Any) -> Backend | None:
     """Find the backend that `function` is a module of, such as torch for `torch.nn.Module`; None for others."""
-    return next((b for b in _all_loaded() if isinstance(b, SupportsModules) and b.bind(function) is not None), None)
+    return next((backend for backend in _all_loaded() if _binds(backend, function)), None)
+
+
+def _binds(backend: object, function: Any) -> bool:
+    return supports_modules(backend) and backend.bind(function) is not None
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8, "comple
 
 SMALLEST = {"float32": 2.0**-110, "complex64": 2.0**-110, "float16": 2.0**-12, "bfloat16": 2.0**-110}
 """The smallest scale of an input, by dtype; 2^-1000 in 64 bits."""
+
+EXPONENT = 0x7FF0_0000_0000_0000
+"""Where a 64-bit number keeps its exponent."""
 
 SAMPLED = 2**16
 """Numbers that a median is taken of; of more, every so-manieth."""
@@ -41,9 +44,15 @@ def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
+@cache  # NumPy composes a dtype's name anew at every question
+def significand(dtype: np.dtype[Any]) -> int | None:
+    """Return the significand bits of a dtype that can be differentiated, None for any other."""
+    return PRECISION.get(dtype.name)
+
+
 def is_differentiable(dtype: np.dtype[Any]) -> bool:
     """Tell whether arrays of this dtype have derivatives that xcheck can measure."""
-    return dtype.name in PRECISION
+    return significand(dtype) is not None
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,11 @@ class Block:
     def size(self) -> int:
         """How many real numbers the array holds."""
         return int(np.prod(self.shape, dtype=np.int64)) * (2 if self.is_complex else 1)
+
+    @cached_property
+    def precision(self) -> int:
+        """Significand bits of the dtype."""
+        return PRECISION[self.dtype.name]
 
     @property
     def slice(self) -> slice:
@@ -127,7 +141,7 @@ class Space:
     @cached_property
     def precision(self) -> int:
         """Significand bits of the coarsest dtype; 53 if there is no block."""
-        return min((PRECISION[block.dtype.name] for block in self.blocks), default=53)
+        return min((block.precision for block in self.blocks), default=53)
 
     def pack(self, arrays: Sequence[NDArray[Any]]) -> RealArray:
         """Join arrays, with any common leading axes, into vectors along a last axis of length n."""
@@ -154,14 +168,22 @@ class Space:
         The scale is a power of two not above |x_j|, for x_j = 0 that of the median non-zero input of its block, and
         never so small that steps would leave the dtype.
         """
+        typical = self.typical(x)
         scale = np.abs(x)
         scale[~np.isfinite(scale)] = 0.0
-        typical = _median(scale, 1.0)
         for block in self.blocks:
             part = scale[block.slice]
             part[part == 0] = _median(part, typical)
-            np.maximum(floor_power(part), SMALLEST.get(block.dtype.name, 2.0**-1000), out=part)
+            least = 2.0**-1000 if block.precision == 53 else SMALLEST.get(block.dtype.name, 2.0**-1000)
+            bits = part.view(np.int64)
+            bits &= EXPONENT  # the power of two not above; what is subnormal becomes 0
+            np.maximum(part, least, out=part)
         return scale, typical
+
+    def typical(self, x: RealArray) -> float:
+        """Return the median size of the inputs that are not zero, 1 if all are."""
+        some = np.abs(x[:: max(1, len(x) // SAMPLED)])
+        return _median(some[np.isfinite(some)], 1.0)
 
     def in_float64(self) -> Space:
         """Return the same space in 64-bit dtypes."""

@@ -46,11 +46,22 @@ class TorchBackend:
         import torch
 
         copy = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", subok=False)
-        dtype = getattr(torch, copy.dtype.name, None)
-        if copy.dtype.kind not in "biufc" and isinstance(dtype, torch.dtype):  # bfloat16 and float8, of ml_dtypes
+        known = copy.dtype.kind in "biufc"
+        dtype = None if known else getattr(torch, copy.dtype.name, None)
+        if isinstance(dtype, torch.dtype):  # bfloat16 and float8, of ml_dtypes
             tensor = torch.from_numpy(copy.view(f"uint{8 * copy.itemsize}")).view(dtype)
         else:
             tensor = torch.from_numpy(copy)
+        return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
+
+    def adopt(self, array: NDArray[Any], /, like: Any = None) -> Any:
+        """Turn an array that nobody else keeps into a tensor, on the CPU without a copy."""
+        import torch
+
+        plain = array.dtype.isnative and array.dtype.name in ("float64", "float32", "complex128", "complex64")
+        if not plain or not array.flags.c_contiguous:
+            return self.from_numpy(array, like)
+        tensor = torch.from_numpy(array)
         return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
 
     def to_numpy(self, array: Any, /) -> NDArray[Any]:
@@ -126,7 +137,7 @@ class TorchBackend:
         with _recording(), forward_ad.dual_level(), _missing_rules():
             variables = [_variable(x) for x in xs]
             duals = [
-                forward_ad.make_dual(_not_leaf(x), t.detach().clone()) if x.requires_grad else x
+                forward_ad.make_dual(_not_leaf(x), t.detach()) if x.requires_grad else x
                 for x, t in zip(variables, tangents, strict=True)
             ]
             pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.problem import CHUNK
+from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, displace
+from xcheck.reference.grid import Coordinates, Grid, displacement
 from xcheck.reference.sampler import Sampler
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
@@ -80,7 +80,7 @@ def _or_missing(sampler: Sampler, offsets: RealArray, y: RealArray, noise: RealA
         return noise
     directions = sampler.directions
     samples = sampler.take((sampler.grid.finest,), np.arange(directions.count))
-    along = _line_strides(sampler)[directions.index] / directions.scale
+    along = _line_strides(sampler.problem, sampler.grid)[directions.index] / directions.scale
     with np.errstate(invalid="ignore", over="ignore"):
         slopes = (samples.above - samples.below)[0] / (samples.plus + samples.minus)[0][:, None]
         moved = np.abs(along @ slopes) * np.max(np.abs(offsets))
@@ -95,22 +95,29 @@ def _along_line(sampler: Sampler, offsets: RealArray) -> RealArray:
     return np.array([sampler.seen(values) for values in sampler.line[: len(offsets)]]) / sampler.size
 
 
+def line_points(problem: Problem, grid: Grid, short: bool) -> RealArray | None:
+    """Return the line's points, or the first half of them, shape (8, n) or (4, n); None if one batch cannot hold them.
+
+    Large problems do without the memory.
+    """
+    offsets = _line_offsets(grid)
+    offsets = offsets[: len(offsets) // (1 + short), None]
+    if len(offsets) * (problem.n + problem.m) > CHUNK:
+        return None
+    return np.asarray(problem.x + offsets * _line_strides(problem, grid))
+
+
 def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
-    problem, stride = sampler.problem, _line_strides(sampler)
+    problem, stride = sampler.problem, _line_strides(sampler.problem, sampler.grid)
     step = max(1, CHUNK // max(1, problem.n + problem.m))
-    if len(offsets) <= step:
-        return problem.values(problem.x + offsets[:, None] * stride)
-    points, values = np.empty((step, problem.n)), []
-    for part in (offsets[i : i + step] for i in range(0, len(offsets), step)):
-        for point, offset in zip(points, part, strict=False):
-            displace(point, problem.x, offset, stride)
-        values.append(problem.values(points[: len(part)]))
-    return np.vstack(values)
+    if step == 1:
+        return np.vstack([problem.value_of(displacement(problem.x, offset, stride)) for offset in offsets])
+    parts = [offsets[i : i + step, None] for i in range(0, len(offsets), step)]
+    return np.vstack([problem.values(problem.x + part * stride) for part in parts])
 
 
-def _line_strides(sampler: Sampler) -> RealArray:
+def _line_strides(problem: Problem, grid: Grid) -> RealArray:
     """Choose what one step along the line moves every input by, shape (n,)."""
-    problem, grid = sampler.problem, sampler.grid
     rng = np.random.default_rng((grid.seed, 1))
     multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
     table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()

@@ -15,7 +15,11 @@ import numpy as np
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Directions, Grid, Rows
+from xcheck.reference.grid import Directions, Grid, Probes, Rows
+
+
+Job = tuple[int, Rows, RealArray, RealArray, bool]
+"""A level, directions, the places to go to, the displacements, and whether they lead ahead."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,22 @@ class Sampler:
             normalised.
     """
 
-    def __init__(self, problem: Problem, directions: Directions, grid: Grid, project: RealArray | None = None) -> None:
-        """Evaluate the base levels' two outer members in every direction, and the point once more.
+    def __init__(
+        self,
+        problem: Problem,
+        directions: Directions,
+        grid: Grid,
+        project: RealArray | None = None,
+        line: RealArray | None = None,
+    ) -> None:
+        """Evaluate the base levels' two outer members in every direction, the point once more, and the line.
 
         Args:
             problem: the function.
             directions: where to go.
             grid: how far.
             project: replace the outputs by `outputs @ project`, shape (m, r).
+            line: points to begin the line with, shape (k, n); they are evaluated now if one batch holds everything.
         """
         self.problem = problem
         self.directions = directions
@@ -94,8 +106,8 @@ class Sampler:
         self.size = np.ones(self.m)
         coarse, _, fine = grid.group(0)
         everything = np.arange(directions.count)
-        self._evaluate([(coarse, everything), (fine, everything)], centers=1)
         self.line: list[RealArray] = []
+        self._evaluate([(coarse, everything), (fine, everything)], centers=1, line=line)
         self._settle()
 
     def _settle(self) -> None:
@@ -188,35 +200,42 @@ class Sampler:
         spread = np.asarray(np.std(np.array(self._centers) / self.size, axis=0))
         return 2 * np.where(np.isfinite(spread), spread, 0.0)
 
-    def _evaluate(self, wanted: list[tuple[int, Rows]], centers: int = 0) -> None:
+    def _evaluate(self, wanted: list[tuple[int, Rows]], centers: int = 0, line: RealArray | None = None) -> None:
         jobs = []
         for level, rows in wanted:
             plus, minus, ahead, behind = self.directions.steps(self.grid, level, rows)
             jobs += [(level, rows, plus, ahead, True), (level, rows, minus, behind, False)]
-        total = centers + sum(len(job[1]) for job in jobs)
+        beside = np.empty((0, self.problem.n)) if line is None else line
+        total = centers + len(beside) + sum(len(job[1]) for job in jobs)
         step = max(1, CHUNK // max(1, self.problem.n + self.problem.m))
         if total <= step:
-            values = self._outputs(self._points(jobs, centers))
+            points = self._points(jobs, centers + len(beside))
+            start = centers + len(beside)
+            points[centers:start] = beside
+            found = self.problem.values(points)
+            values = self.seen(found)
             self._centers += list(values[:centers])
-            start = centers
+            self.line += list(found[centers:start])
             for job in jobs:
                 self._store(job, values[start : start + len(job[1])])
                 start += len(job[1])
             return
-        room = np.empty((step, self.problem.n))  # every evaluation copies its point
         self._centers += list(self._outputs(self._points([], centers))) if centers else []
         for job in jobs:
             parts = []
             for i in range(0, len(job[1]), step):
                 part = (job[0], job[1][i : i + step], job[2][i : i + step], job[3], job[4])
-                parts.append(self._outputs(self._points([part], 0, room)))
+                parts.append(self._outputs_of(part, step == 1))
             self._store(job, np.concatenate(parts))
 
-    def _points(
-        self, jobs: list[tuple[int, Rows, RealArray, RealArray, bool]], centers: int, room: RealArray | None = None
-    ) -> RealArray:
+    def _outputs_of(self, job: Job, long: bool) -> RealArray:
+        if not long or not isinstance(self.directions, Probes):
+            return self._outputs(self._points([job], 0))
+        return self.seen(self.problem.value_of(self.directions.writer(int(job[1][0]), float(job[2][0]))))
+
+    def _points(self, jobs: list[Job], centers: int) -> RealArray:
         total = centers + sum(len(job[1]) for job in jobs)
-        points = np.empty((total, self.problem.n)) if room is None else room[:total]
+        points = np.empty((total, self.problem.n))
         points[:centers] = self.problem.x
         start = centers
         for _, rows, places, _, _ in jobs:
@@ -224,7 +243,7 @@ class Sampler:
             start += len(rows)
         return points
 
-    def _store(self, job: tuple[int, Rows, RealArray, RealArray, bool], values: RealArray) -> None:
+    def _store(self, job: Job, values: RealArray) -> None:
         level, rows, _, displacement, ahead = job
         known = self._levels.setdefault(level, _Level(np.full(self.directions.count, -1)))
         (known.plus if ahead else known.minus).append(displacement)

@@ -16,7 +16,7 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, estimate, explain
 from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
-from xcheck.reference.noise import noise_line, rounding_floor, short_line
+from xcheck.reference.noise import line_points, noise_line, rounding_floor, short_line
 from xcheck.reference.sampler import Sampler, Samples
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Rules
@@ -70,7 +70,8 @@ class Witness:
         self.entries = entries or max(1, directions.count * (problem.m if project is None else project.shape[1]))
         self.directions = directions
         self.grid = Grid(problem.precision, seed, problem.value_bits)
-        self.sampler = Sampler(problem, directions, self.grid, project)
+        line = None if noise is not None else line_points(problem, self.grid, short=directions.count <= FEW)
+        self.sampler = Sampler(problem, directions, self.grid, project, line)
         self.row_scale = np.zeros(self.sampler.m)
         self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
@@ -78,6 +79,7 @@ class Witness:
         self._noise = None if noise is None else noise / self.sampler.size
         self._begun = False
         self.ceiling: RealArray | None = None
+        self._known_levels: dict[tuple[float, bool, frozenset[int]], tuple[int, ...]] = {}
 
     def fresh(self, rows: Rows) -> Witness:
         """Return a witness on some of the directions whose every point is another."""
@@ -170,7 +172,7 @@ class Witness:
             self.raise_scale(np.max(trusted, axis=0, initial=0.0), np.max(per_unit, axis=0, initial=0.0))
             size = np.fmax(np.abs(result.value), self.size_beside(rows))
             open_ &= ~self._resolved(rows, result, size)
-            grown = {i: self._grow(int(rows[i]), open_[i], result.at(i), size[i], tried) for i, tried in plan.items()}
+            grown = self._grow(rows, plan, open_, result, size)
             plan = {
                 i: more for i, more in grown.items() if self._levels(rows[i], more) != self._levels(rows[i], plan[i])
             }
@@ -220,41 +222,63 @@ class Witness:
             result.put((part[row], output), found)
 
     def _resolved(self, rows: Rows, result: Estimate, size: RealArray) -> Mask:
-        wanted = self.target * size if self.ceiling is None else np.minimum(self.target * size, self.ceiling[rows] / 4)
-        sharp = (result.status <= Status.FLAT) & (result.bar <= wanted)
+        sharp = (result.status <= Status.FLAT) & (result.bar <= self._wanted(rows, size))
         return np.asarray(sharp | (result.status == Status.FLAT))
 
     def _grow(
-        self, direction: int, open_: NDArray[np.bool_], row: Estimate, size: RealArray, tried: set[int]
-    ) -> set[int]:
-        """Add coarser levels against noise, at once as far as the bar asks for, and finer ones against truncation."""
-        more = set(tried)
-        known = row.status <= Status.FLAT
-        noisy = (row.status == Status.SATURATED) | (known & (row.noise > 0.3 * row.bar))
-        edge = row.status == Status.EDGE  # if it is one, the finest steps cross it as well
-        if np.any(open_ & (noisy | ~known) & ~edge):
-            flat = bool(np.any(open_ & (row.status == Status.SATURATED)))
-            wanted = (
-                self.target * size
-                if self.ceiling is None
-                else np.minimum(self.target * size, self.ceiling[direction] / 4)
-            )
-            excess = np.max(row.bar / wanted, initial=1.0, where=open_ & noisy & known & (wanted > 0))
-            leap = self._leap(direction, max(tried), np.inf if flat else float(excess))
-            more |= {max(tried) + leap, max(tried) + max(1, leap - 1)}
-        if np.any(open_ & ~noisy):
-            more.add(min(tried) - 1)
-        return more
+        self, rows: Rows, plan: dict[int, set[int]], open_: Mask, result: Estimate, size: RealArray
+    ) -> dict[int, set[int]]:
+        """Add coarser levels against noise, at once as far as the bar asks for, and finer ones against truncation.
 
-    def _leap(self, direction: int, coarsest: int, excess: float) -> int:
+        Directions that have tried the same groups are looked at together.
+        """
+        alike: dict[frozenset[int], list[int]] = defaultdict(list)
+        for place, tried in plan.items():
+            alike[frozenset(tried)].append(place)
+        grown: dict[int, set[int]] = {}
+        for groups, members in alike.items():
+            places = np.array(members, dtype=np.intp)
+            coarser, finer, leaps = self._wants(rows[places], open_[places], result.at(places), size[places], groups)
+            for place, coarse, fine, leap in zip(members, coarser, finer, leaps, strict=True):
+                grown[place] = set(groups)
+                if coarse:
+                    grown[place] |= {max(groups) + leap, max(groups) + max(1, leap - 1)}
+                if fine:
+                    grown[place].add(min(groups) - 1)
+        return {place: grown[place] for place in plan}
+
+    def _wants(
+        self, rows: Rows, open_: Mask, found: Estimate, size: RealArray, groups: frozenset[int]
+    ) -> tuple[list[bool], list[bool], list[int]]:
+        """Tell which directions want coarser and finer levels, and how many groups coarser."""
+        known, saturated = found.status <= Status.FLAT, found.status == Status.SATURATED
+        noisy = saturated | (known & (found.noise > 0.3 * found.bar))
+        edge = found.status == Status.EDGE  # if it is one, the finest steps cross it as well
+        coarser = np.any(open_ & (noisy | ~known) & ~edge, axis=1)
+        wanted = self._wanted(rows, size)
+        excess = np.max(found.bar / wanted, axis=1, initial=1.0, where=open_ & noisy & known & (wanted > 0))
+        excess[np.any(open_ & saturated, axis=1)] = np.inf
+        finer = np.any(open_ & ~noisy, axis=1)
+        return coarser.tolist(), finer.tolist(), self._leaps(rows, max(groups), excess)
+
+    def _wanted(self, rows: Rows, size: RealArray) -> RealArray:
+        wanted = self.target * size
+        return wanted if self.ceiling is None else np.minimum(wanted, self.ceiling[rows] / 4)
+
+    def _leaps(self, rows: Rows, coarsest: int, excess: RealArray) -> list[int]:
         """Return how many groups coarser to go: a bar made of noise shrinks as the step grows; flat is all the way."""
         first, bits = self.grid.group(0)[0], self.grid.group_bits
-        reach = int((first + np.log2(self.directions.reach[direction])) / bits)
-        wanted = int(np.log2(max(1.0, excess)) / bits) if np.isfinite(excess) else reach
-        return max(1, min(wanted, reach - coarsest))
+        reach = ((first + np.log2(self.directions.reach[rows])) / bits).astype(int)
+        far = np.isfinite(excess)
+        wanted = np.where(far, np.log2(np.maximum(1.0, np.where(far, excess, 1.0))) / bits, reach).astype(int)
+        return np.maximum(1, np.minimum(wanted, reach - coarsest)).tolist()  # type: ignore[no-any-return]
 
     def _levels(self, row: np.intp, groups: set[int]) -> tuple[int, ...]:
-        return allowed_levels(self.grid, self.directions, row, (e for q in groups for e in self.grid.group(q)))
+        key = float(self.directions.reach[row]), bool(self.directions.offset[row] == 0), frozenset(groups)
+        if key not in self._known_levels:
+            levels = (e for q in groups for e in self.grid.group(q))
+            self._known_levels[key] = allowed_levels(self.grid, self.directions, row, levels)
+        return self._known_levels[key]
 
     def _by_levels(self, rows: Rows, plan: dict[int, set[int]]) -> dict[tuple[int, ...], Rows]:
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
