@@ -456,3 +456,51 @@ def test_a_wrong_zero_of_a_small_function_does_not_pass(size: float) -> None:
     report = examine(lambda x: size * np.sin(x), np.array([0.3, 0.7]), jacobian=lambda x: size * wrong)
 
     assert report.verdict is not AGREE
+
+
+# Staircases, and scales that say nothing
+
+
+@pytest.mark.parametrize("x", [-8.6, -8.357627118644068, -8.264406779661016, -8.033141882853643, -7.7, -7.5])
+def test_a_derivative_that_follows_the_steps_of_its_values_is_not_called_wrong(torch: Any, x: float) -> None:
+    point = torch.tensor([x], dtype=torch.float64)
+    for seed in range(4):
+        assert xcheck.check(torch.nn.functional.gelu, point, seed=seed, raises=False).verdict is not Verdict.DISAGREE
+
+
+def test_the_derivative_of_a_rounding_function_is_still_wrong(torch: Any) -> None:
+    class StraightThrough(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return torch.round(x)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g
+
+    x = torch.tensor([0.3, 1.7], dtype=torch.float64)
+    assert xcheck.check(StraightThrough.apply, x, raises=False).verdict is Verdict.DISAGREE
+
+
+@pytest.mark.parametrize("x", [1e-12, 1e-10, 1e-7])
+def test_a_tiny_input_is_measured_at_the_scale_at_which_the_function_moves(x: float) -> None:
+    def slope(x: Any) -> Any:
+        return -x / 3
+
+    def f(x: Any) -> Any:
+        return np.sin(x) / x
+
+    assert xcheck.check(f, np.array([x]), diagonal=slope, raises=False).verdict is not Verdict.DISAGREE
+    wrong = xcheck.check(f, np.array([x]), diagonal=lambda x: slope(x) - 1e-4, raises=False)
+    assert wrong.verdict is Verdict.DISAGREE
+
+
+def test_bfloat16_limits_mean_something(tf: Any) -> None:
+    x = tf.constant(np.random.default_rng(0).normal(size=12), tf.bfloat16)
+    for comparison in xcheck.check(tf.sin, x, raises=False).comparisons:
+        assert comparison.detection_limit < 0.5
+
+
+def test_slopes_that_underflow_agree_with_zero() -> None:
+    report = xcheck.check(lambda x: 1e-200 * np.sin(1e-200 * x), np.array(1e200), gradient=lambda x: 0.0 * x)
+    assert report.ok

@@ -100,8 +100,8 @@ def check(
             double backward, and forward mode over reverse mode. It costs about four gradients more for every input and
             output.
         witness: the same function in higher precision, called with the same arguments as mpmath numbers (arrays of
-            them as NumPy object arrays, 50 digits) or, if it does not accept those, as `np.longdouble`. The reference
-            is then measured on it, which settles what float64 values cannot: tails, cancellation.
+            them as NumPy object arrays, of 50 digits or more) or, if it does not accept those, as `np.longdouble`. The
+            reference is then measured on it, which settles what float64 values cannot: tails, cancellation.
         reference: an implementation of the same function for float64, called as `f` is with the same inputs in 64
             bits, for kernels that exist only in lower precision. The finite differences are made of it, its values are
             compared with the kernel's first, and the report compares the kernel's derivative with its own, in ulps.

@@ -158,7 +158,8 @@ def _limits(claimed: RealArray, judgement: Judgement) -> tuple[float, float]:
     resolution, sizes = judgement.resolution, np.where(np.isfinite(claimed), np.abs(claimed), 0.0)
     largest = np.maximum(sizes, np.max(sizes, axis=0, initial=0.0))
     resolution = resolution if np.all(agreed) else np.where(agreed, resolution, 0.0)
-    relative = np.divide(resolution, largest, out=np.zeros_like(largest), where=largest > 0)
+    known = (largest > 0) & (largest >= resolution)  # of an output that is constant there is no such size
+    relative = np.divide(resolution, largest, out=np.zeros_like(largest), where=known)
     return float(np.max(resolution)), float(np.max(relative))
 
 

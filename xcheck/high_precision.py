@@ -21,8 +21,11 @@ from xcheck.protocol import RealArray
 from xcheck.pytree import flatten
 from xcheck.space import Block, is_differentiable
 
-DIGITS = 50
-"""Decimal digits of mpmath's arithmetic."""
+DIGITS = (50, 200, 800)
+"""Decimal digits of mpmath's arithmetic: as few as tell the values beside the point from the one at it."""
+
+KEPT = 25
+"""Decimal digits that a difference has to keep."""
 
 FAR = 2.0**-10
 """Values that differ by more than this share of the output's size belong to two different functions."""
@@ -49,17 +52,27 @@ class Arithmetic(Protocol):
         """Read a returned leaf as an array of such numbers; TypeError if it holds others."""
 
 
+@dataclass(frozen=True)
 class Multiprecision:
     """mpmath's numbers, in object arrays."""
 
-    name = f"mpmath, {DIGITS} digits"
-    bits = int(DIGITS / np.log10(2))
+    digits: int = DIGITS[0]
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return f"mpmath, {self.digits} digits"
+
+    @property
+    def bits(self) -> int:
+        """Significand bits."""
+        return int(self.digits / np.log10(2))
 
     def active(self) -> Any:
         """Set mpmath's precision, and restore it."""
         import mpmath
 
-        return mpmath.workdps(DIGITS)
+        return mpmath.workdps(self.digits)
 
     def from_float(self, array: NDArray[Any]) -> Any:
         """Convert exactly."""
@@ -214,6 +227,14 @@ class HighPrecision(Problem):
                 row[:] = self.outputs.pack([_rounded(y, b) for y, b in self._pairs(moved)])
         return result
 
+    def moving(self) -> NDArray[np.bool_]:
+        """Tell which outputs keep `KEPT` digits of their change when all inputs move by 2^-26 of their scales."""
+        rng = np.random.default_rng(0)
+        point = self.x + self.scale * 2.0**-26 * rng.choice([-1.0, 1.0], size=self.n)
+        change = np.abs(self.values(point[None])[0])
+        least = 10.0 ** (KEPT - self.value_bits * np.log10(2)) * np.abs(self.y)
+        return np.asarray((change > least) | np.isnan(change))
+
     def _outputs(self, point: RealArray) -> list[NDArray[Any]]:
         assert self.arithmetic is not None
         assert self.function is not None
@@ -255,9 +276,8 @@ def read_witness(problem: Problem, witness: Callable[..., Any]) -> HighPrecision
         )
     failures = []
     for arithmetic in _arithmetics():
-        title = f"witness= ({arithmetic.name})"
         try:
-            shadow = HighPrecision.of(problem, witness, arithmetic, title, settling=True)
+            shadow = _with_enough_digits(problem, witness, arithmetic)
         except Exception as error:
             failures.append(f"with {arithmetic.name} it raised {type(error).__name__}: {str(error).rstrip('.')}")
             continue
@@ -267,6 +287,22 @@ def read_witness(problem: Problem, witness: Callable[..., Any]) -> HighPrecision
         "witness= must be the same function over mpmath numbers (in NumPy object arrays; a 0-d input is one number) or "
         f"np.longdouble arrays; {'; '.join(failures)}."
     )
+
+
+def _with_enough_digits(problem: Problem, witness: Callable[..., Any], arithmetic: Arithmetic) -> HighPrecision:
+    """Take as many of mpmath's digits as it needs for every output to move beside the point, if any number will do."""
+    first = HighPrecision.of(problem, witness, arithmetic, f"witness= ({arithmetic.name})", settling=True)
+    if not isinstance(arithmetic, Multiprecision):
+        return first
+    moving, best = first.moving(), first
+    for digits in DIGITS[1:]:
+        if np.all(moving):
+            break
+        more = Multiprecision(digits)
+        other = HighPrecision.of(problem, witness, more, f"witness= ({more.name})", settling=True)
+        if np.any(other.moving() & ~moving):
+            moving, best = other.moving(), other
+    return best
 
 
 def long_double(problem: Problem) -> HighPrecision | None:
@@ -333,6 +369,7 @@ def _leaves_of(tree: Any, problem: Problem) -> list[Any]:
 
 def _rounded(array: NDArray[Any], block: Block) -> NDArray[Any]:
     """Round numbers of higher precision to the block's dtype, complex to complex."""
+    array = np.asarray(array)  # differences of 0-d object arrays are plain numbers
     if block.is_complex:
         return np.array([complex(v) for v in array.ravel()], np.complex128).reshape(array.shape)
     if array.dtype != object:

@@ -21,6 +21,7 @@ from xcheck.reference.grid import Coordinates, Rows, mirrored
 from xcheck.reference.polish import polish
 from xcheck.reference.screen import Screening, screen
 from xcheck.reference.status import REASONS, Status
+from xcheck.reference.wider import wider_scales
 from xcheck.reference.windows import Mask
 from xcheck.reference.witness import Witness
 
@@ -32,6 +33,12 @@ RETESTED = 16
 
 CLOSELY = 2**15
 """At most this many plainly wrong entries are looked at closely; they stand for the others."""
+
+WIDENED = 8
+"""At most this many directions are looked at with larger steps."""
+
+NARROW = 1024.0
+"""Where steps may not be that much larger than the input anyway."""
 
 POLISHED = 256
 """Directions that may be given 24 evaluations more each where their bars are too wide."""
@@ -92,7 +99,7 @@ HALF = 2.0**-26
 """A claim agrees with a complex step to half of its digits at least, or it stays open."""
 
 NEGLIGIBLE = 8.0
-"""A claim of at most this many ulps of the output per scale of the input is as good as zero beside a flat function."""
+"""A claim of at most this many ulps of the largest beside it is as good as zero where the function is flat."""
 
 SINGLE_SHARE = 0.25
 """A product with a probe is sharp if an error of this share of a typical entry would have been seen in it."""
@@ -256,6 +263,7 @@ def judge(
     allowance: RealArray | None = None,
     share: RealArray | None = None,
     evidence: Rounding | None = None,
+    wider: bool = True,
 ) -> Judgement:
     """Judge a claim entry by entry.
 
@@ -271,12 +279,13 @@ def judge(
         share: what a typical entry contributes to every product, shape (d, m), user units, if the claims are products:
             an error of `SINGLE_SHARE` of it has to be seen.
         evidence: what is known about the claim's rounding; stands for every estimate of it.
+        wider: whether to look again at larger steps where the scale of an input says nothing.
     """
     with np.errstate(all="ignore"):
         units = witness.units
         if share is not None:
             witness.ceiling = np.where(share > 0, SINGLE_SHARE * share / units, np.inf)
-        scaled = claimed / units
+        scaled = np.where(claimed == 0, 0.0, claimed / units)  # units may underflow
         case, found = _screened(witness, scaled, precision, shift, allowance, evidence)
         open_ = case.result.verdict != AGREE
         if wanted is not None:
@@ -298,7 +307,31 @@ def judge(
         result.rounding *= units
         result.slopes = _in_user_units(result.slopes, units)
         result.slope_bars = _in_user_units(result.slope_bars, units)
+        beyond = (result.verdict == DISAGREE) & (result.value == claimed) & ~(np.isfinite(claimed) & (claimed != 0))
+        result.verdict[beyond] = AGREE  # slopes that under- or overflow, as the claim does
+        if wider and evidence is None:
+            _look_wider(witness, result, claimed, precision, shift)
         return result
+
+
+def _look_wider(
+    witness: Witness, result: Judgement, claimed: RealArray, precision: int, shift: RealArray | None
+) -> None:
+    """Measure what stays open at larger steps, where the function moves at another scale than its input's."""
+    codes = [SENTENCES.index(reason) for reason in (POOR, REASONS[Status.SATURATED])]
+    open_ = (result.verdict == INCONCLUSIVE) & np.isin(result.reason, codes)
+    if not np.any(open_) or not isinstance(witness.directions, Coordinates) or witness.project is not None:
+        return
+    rows = np.flatnonzero(np.any(open_, axis=1))
+    rows = rows[witness.directions.reach[rows] <= NARROW][:WIDENED]
+    if not len(rows):
+        return
+    factors = wider_scales(witness, rows, open_[rows])
+    rows, factors = rows[factors > 1], factors[factors > 1]
+    if len(rows):
+        directions = Coordinates(witness.problem, witness.directions.index[rows], factors)
+        other = Witness(witness.problem, directions, witness.grid.seed, entries=witness.entries)
+        result.overrule(rows, judge(other, claimed[rows], precision, open_[rows], shift, wider=False))
 
 
 def _in_user_units(sides: Sides, units: RealArray) -> Sides:
@@ -360,7 +393,7 @@ def _lower_precision_allowance(
     value = witness.sampler.inner
     smallest = SUBNORMAL.get(precision, SUBNORMAL[53]) / np.min(witness.units, axis=0, initial=np.inf)
     allowance = unit * 32 * largest + 2 * unit * value * (witness.problem.forgiven > 0) + 4 * smallest
-    if shift is not None:
+    if shift is not None and witness.problem.forgiven > 0:
         off = np.abs(shift) / witness.sampler.size - 2 * unit * value
         allowance = allowance + 8 * np.where(np.isfinite(off), np.maximum(off, 0.0), 0.0)
     return np.asarray(allowance)
@@ -407,10 +440,13 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
         return
     rows, open_ = rows[keep], open_[keep]
     value = np.fmax(case.witness.value_scale(), case.witness.sampler.inner)
-    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * value
-    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
+    reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
+    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * value / reach
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
+    own = own + 8 * case.unit * np.abs(np.nan_to_num(c, posinf=0.0, neginf=0.0))
+    needed = ~(np.abs(c - estimate.value) <= estimate.bar + own)
+    rounding = np.where(needed, np.nan_to_num(rounding[keep], posinf=0.0) + own, own)
     _sharpen(case, rows, open_, estimate, rounding)
     row, output = np.nonzero(open_)
     where = (rows[row], output)
@@ -421,9 +457,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.isfinite(c) & (np.abs(c - estimate.value) <= estimate.bar + rounding)
-    reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
-    negligible = np.abs(c) * reach <= NEGLIGIBLE * case.witness.grid.unit * case.witness.sampler.inner
-    sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & negligible)
+    sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & _negligible(case, rows))
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
     result.give_reason(measured & inside & ~sharp, rows, POOR)
@@ -447,6 +481,22 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     suspects &= np.isfinite(c) | ~beside
     if np.any(suspects):
         _confirm(case, rows, estimate, rounding, suspects)
+
+
+def _negligible(case: _Case, rows: Rows) -> Mask:
+    """Tell which claims are as good as zero: a few ulps of what else the same input moves in the same output array.
+
+    A rule that adds up to zero leaves such rounding behind: the part of a triangular factor that is always zero.
+    """
+    c = np.abs(np.nan_to_num(case.claimed[rows], nan=np.inf))
+    beside = np.zeros_like(c)
+    if case.witness.project is None:
+        size = case.witness.sampler.size  # in the units of the whole array
+        for block in case.witness.problem.outputs.blocks:
+            part = block.slice
+            largest = np.max(np.where(np.isfinite(c[:, part]), c[:, part], 0.0) * size[part], axis=1, initial=0.0)
+            beside[:, part] = largest[:, None] / size[part]
+    return np.asarray(c <= NEGLIGIBLE * case.unit * beside)
 
 
 def _sharpen(case: _Case, rows: Rows, open_: Mask, estimate: Estimate, rounding: RealArray) -> None:
@@ -477,7 +527,8 @@ def _confirm(case: _Case, rows: Rows, estimate: Estimate, rounding: RealArray, s
     fresh = case.witness.fresh(rows[first])
     back = case.witness.units[rows[first]] / fresh.units  # from this witness' units to the fresh one's
     c, off, mask = case.claimed[rows[first]], rounding[first], suspects[first]
-    second, veto = confirm(fresh, c * back, estimate.at(first).scaled(back), off * back, mask)
+    groups = case.witness.groups_known(rows[first])
+    second, veto = confirm(fresh, c * back, estimate.at(first).scaled(back), off * back, mask, groups)
     second = second.scaled(1 / back)
     _record_second(case, rows[first], mask, veto, second, off)
     confirmed = mask & (veto == 0) & np.isfinite(estimate.value[first])

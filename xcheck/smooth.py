@@ -10,7 +10,6 @@ import numpy as np
 from xcheck.call import Call
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates
 from xcheck.report import Report
 from xcheck.verdict import Verdict
 
@@ -61,7 +60,7 @@ def _lacks_derivative(report: Report) -> bool:
 
 def _displaced(problem: Problem, share: float, k: int, rng: np.random.Generator) -> RealArray:
     signs = (rng.choice([-1.0, 1.0], size=problem.n), 1.0, -1.0)[k % 3]
-    return problem.x + signs * share * rng.uniform(0.5, 1.0, problem.n) * Coordinates(problem).scale
+    return np.asarray(problem.x + signs * share * rng.uniform(0.5, 1.0, problem.n) * problem.scale)
 
 
 def _how_far(problem: Problem, there: Problem, share: float) -> str:

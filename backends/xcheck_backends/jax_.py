@@ -28,6 +28,7 @@ NO_RULE = (
     "Linearization failed to produce known values",  # reduce_window with an operator of one's own
     "do not support JVP",  # pure_callback, io_callback
     "cannot be differentiated",  # ffi_call
+    "gradient with respect to",  # betainc by a and b
     "No JVP defined",
     "No VJP defined",
 )

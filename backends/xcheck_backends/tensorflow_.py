@@ -75,10 +75,14 @@ class TensorflowBackend:
         """
         import tensorflow as tf
 
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            wanted = [x for x in xs if _has_derivative(x)]
-            tape.watch(wanted)
-            ys = _tensors(f(list(xs)))
+        wanted = [x for x in xs if _has_derivative(x)]
+
+        def record() -> tuple[Any, list[Any]]:
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+                tape.watch(wanted)
+                return tape, _tensors(f(list(xs)))
+
+        tape, ys = record()
 
         def pullback(cotangents: Sequence[Any]) -> list[Any]:
             pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if _has_derivative(y)]
@@ -86,7 +90,14 @@ class TensorflowBackend:
                 return [None] * len(xs)
             targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
             with _missing_rules():
-                gradients = iter(tape.gradient(targets, wanted, output_gradients=weights))
+                try:
+                    gradients = iter(tape.gradient(targets, wanted, output_gradients=weights))
+                except tf.errors.UnknownError as error:
+                    if "pyfunc_" not in str(error):  # tf.py_function forgets its own tape after one gradient
+                        raise
+                    again, values = record()
+                    targets = [y for y in values if _has_derivative(y)]
+                    gradients = iter(again.gradient(targets, wanted, output_gradients=weights))
             return [_dense(next(gradients)) if _has_derivative(x) else None for x in xs]
 
         return ys, pullback

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Probes, Rows, probe_shrink, signed_probes
-from xcheck.reference.noise import ladder_noise
+from xcheck.reference.noise import ladder_noise, quiet_below
+from xcheck.reference.stairs import follow_steps
 from xcheck.reference.status import Status
-from xcheck.reference.windows import Ladder, Mask, Windows, central_sequence, central_windows
+from xcheck.reference.windows import KAPPA, Ladder, Mask, Windows, central_sequence, central_windows
 from xcheck.reference.witness import Witness
 
 NOISY_FACTOR = 8.0
@@ -27,12 +28,13 @@ VETOES = (
     "the difference is small and only one range of step sizes shows it",
     "the difference is small enough to come from rounding inside the function",
     "the function has structure finer than its floating-point inputs",
+    "the function's values move in steps here, and the claim follows their trend (a witness= could settle it)",
 )
 """Why a suspected entry is not called wrong, by code; 0 is no veto."""
 
 
 def confirm(
-    fresh: Witness, claimed: RealArray, first: Estimate, rounding: RealArray, wanted: Mask
+    fresh: Witness, claimed: RealArray, first: Estimate, rounding: RealArray, wanted: Mask, groups: tuple[int, ...]
 ) -> tuple[Estimate, NDArray[np.int8]]:
     """Measure suspected entries again and look for any reading that allows the claim.
 
@@ -41,11 +43,12 @@ def confirm(
         claimed, rounding: the claim and its own rounding, shape (d, m), normalised by `fresh`.
         first: what was measured first, normalised by `fresh`.
         wanted: the suspected entries.
+        groups: the groups of levels that the first measurement took.
 
     Returns:
         The second estimate and, for each entry, an index into `VETOES`.
     """
-    second = fresh.measure(np.arange(len(wanted)), wanted, groups=(-1, 0, 1), rounds=2)
+    second = fresh.measure(np.arange(len(wanted)), wanted, groups=tuple({-1, 0, 1, *groups}), rounds=2)
     veto = np.zeros(wanted.shape, np.int8)
     for row in np.flatnonzero(np.any(wanted, axis=1)):
         keep = wanted[row : row + 1]
@@ -54,6 +57,8 @@ def confirm(
         ladder, floor = fresh.ladder(levels, rows, keep)
         where = (row, keep[0])
         veto[where] = _vetoes(fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where))
+    open_ = wanted & (veto == 0) & np.isfinite(claimed) & np.isfinite(second.value)
+    veto[follow_steps(fresh, open_, second.value, claimed)] = len(VETOES) - 1
     return second, veto
 
 
@@ -115,7 +120,7 @@ def _vetoes(
         allowed,
         both,
         _noise_reading_allows(ladder, rules.z, unit, c, rounding),
-        _some_scale_allows(ladder, windows, c, value, gap),
+        _some_scale_allows(ladder, windows, c, value, gap, rules.z),
         small & ~_two_ranges_exclude(ladder, windows, c, rounding, fresh),
         ((gap <= inner) & (gap <= 0.01 * np.abs(c))) | hidden,
         _finer_than_floats(ladder, floor, gap, unit, p),
@@ -131,6 +136,7 @@ def _vetoes(
 def _noise_reading_allows(ladder: Ladder, z: float, unit: float, c: RealArray, rounding: RealArray) -> Mask:
     sigma = ladder_noise(ladder.central, ladder.even, ladder.h, ladder.flat)
     matters = sigma > 2 * np.min(ladder.sigma, axis=0)
+    matters &= ~quiet_below(sigma, ladder.central, ladder.even, ladder.h)
     if not np.any(matters):
         return np.asarray(matters)
     windows = central_windows(ladder.with_noise(sigma), z, unit)
@@ -139,13 +145,21 @@ def _noise_reading_allows(ladder: Ladder, z: float, unit: float, c: RealArray, r
     return np.asarray(matters & inside & ~excluded)
 
 
-def _some_scale_allows(ladder: Ladder, windows: Windows, c: RealArray, value: RealArray, gap: RealArray) -> Mask:
+def _some_scale_allows(
+    ladder: Ladder, windows: Windows, c: RealArray, value: RealArray, gap: RealArray, z: float
+) -> Mask:
+    """Look for a window, or two neighbouring levels, that support the claim and are those of a smooth function.
+
+    Steps far beyond the period of an oscillation give slopes near zero; their even parts do not shrink.
+    """
     holds_claim = np.abs(windows.estimate - c) <= windows.bar
     holds_value = np.abs(windows.estimate - value) <= windows.bar
     contrary = np.any(windows.accepted & (windows.bar < gap / 2) & holds_claim & ~holds_value, axis=0)
     sequence, _, noise = central_sequence(ladder)
     near = (np.abs(sequence - c) <= 0.3 * gap) & (noise <= 0.3 * gap) & (ladder.h <= 0.25)
-    return np.asarray(contrary | np.any(near[1:] & near[:-1], axis=0))
+    ratio = (ladder.h[1:] / ladder.h[:-1]) ** 2
+    smooth = np.abs(ladder.even[1:]) <= KAPPA * ratio * np.abs(ladder.even[:-1]) + z * np.sqrt(6) * ladder.sigma[1:]
+    return np.asarray(contrary | np.any(near[1:] & near[:-1] & smooth, axis=0))
 
 
 def _two_ranges_exclude(ladder: Ladder, windows: Windows, c: RealArray, rounding: RealArray, fresh: Witness) -> Mask:
@@ -160,6 +174,6 @@ def _two_ranges_exclude(ladder: Ladder, windows: Windows, c: RealArray, rounding
 
 
 def _finer_than_floats(ladder: Ladder, floor: RealArray, gap: RealArray, unit: float, p: int) -> Mask:
-    sigma, least = np.min(ladder.sigma, axis=0), np.min(floor, axis=0)
+    sigma, loud = np.min(ladder.sigma, axis=0), np.all(ladder.sigma > 2.0 ** (p / 5) * floor, axis=0)
     width = 2 * 7 * 255 * unit if p == 53 else 10 * unit
-    return np.asarray((sigma > 2.0 ** (p / 5) * least) & (gap * width > sigma / 8))
+    return np.asarray(loud & (gap * width > sigma / 8))

@@ -88,12 +88,13 @@ class Coordinates:
         reach: the largest step that is allowed, in units of s_j.
     """
 
-    def __init__(self, problem: Problem, index: Rows | None = None) -> None:
-        """Choose the scales."""
+    def __init__(self, problem: Problem, index: Rows | None = None, stretch: RealArray | float = 1.0) -> None:
+        """Choose the scales, times `stretch`, powers of two, one for each of `index`."""
         self.problem = problem
         self.index = np.arange(problem.n) if index is None else index
         x = np.abs(problem.x[self.index])
-        self.scale = problem.scale[self.index]
+        self.stretch = np.broadcast_to(stretch, len(self.index))
+        self.scale = problem.scale[self.index] * self.stretch
         self.offset = np.where(np.isfinite(x), x, 0.0) / self.scale
         self.reach = np.maximum(1.0, problem.typical / self.scale) / 4
 
@@ -104,7 +105,7 @@ class Coordinates:
 
     def subset(self, rows: Rows) -> Coordinates:
         """Keep some of the directions."""
-        return Coordinates(self.problem, self.index[rows])
+        return Coordinates(self.problem, self.index[rows], self.stretch[rows])
 
     def steps(self, grid: Grid, level: int, rows: Rows) -> tuple[RealArray, RealArray, RealArray, RealArray]:
         """Return the coordinates x+h and x-h as the dtype holds them, and the displacements they really are."""

@@ -167,6 +167,24 @@ def _line_offsets(grid: Grid) -> RealArray:
     return np.asarray(signs * sizes)
 
 
+def quiet_below(sigma: RealArray, d: RealArray, s: RealArray, h: RealArray) -> NDArray[np.bool_]:
+    """Tell where noise of size `sigma` is out of the question: the three finest levels would show it, and do not.
+
+    Structure that looks like noise at large steps and is smooth at small ones, such as a sine of large arguments, is
+    structure.
+
+    Args:
+        sigma: standard deviations, shape (P,).
+        d, s, h: as for `ladder_noise`.
+    """
+    if len(d) < 4:
+        return np.zeros(d.shape[1], bool)
+    odd = np.sqrt(2.0) * np.abs(d[-4:-1] - d[-3:]) * h[-3:]
+    even = np.abs(s[-3:] - s[-4:-1] * (h[-3:] / h[-4:-1]) ** 2) / np.sqrt(6.0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.all(np.maximum(odd, even) <= sigma / 64, axis=0))
+
+
 def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray:
     """Fit polynomials through every column and return the residuals' standard deviations; NaN where points lack."""
     basis = np.vander(t / np.max(np.abs(t)), degree + 1)

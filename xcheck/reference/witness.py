@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, estimate, explain
-from xcheck.reference.grid import Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
+from xcheck.reference.grid import SPACING, Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
 from xcheck.reference.noise import line_points, noise_line, rounding_floor, short_line
 from xcheck.reference.sampler import Sampler, Samples
 from xcheck.reference.status import Status
@@ -189,6 +189,12 @@ class Witness:
             if not (np.all(samples.above == samples.center) and np.all(samples.below == samples.center)):
                 return False
         return True
+
+    def groups_known(self, rows: Rows) -> tuple[int, ...]:
+        """Return the groups of which levels have been evaluated along any of the directions."""
+        first, size = self.grid.group(0)[0], 3 * SPACING[self.grid.precision]
+        levels = {level for row in rows for level in self.levels_known(int(row))}
+        return tuple(sorted({-((level - first) // size) for level in levels}))
 
     def levels_known(self, row: int) -> tuple[int, ...]:
         """Return the levels that have been evaluated along a direction."""
