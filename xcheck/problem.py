@@ -242,7 +242,8 @@ class Problem:
         start = perf_counter()
         result = np.full((1, self.m), np.nan)
         try:
-            natives = [self._written(block, x, write) for block, x in zip(self.inputs.blocks, self.call.varying, strict=True)]
+            places = zip(self.inputs.blocks, self.call.varying, strict=True)
+            natives = [self._written(block, x, write) for block, x in places]
             result[0] = self.from_native(self.backend.value(self.flat, natives))
         except OutputChanged:
             raise
