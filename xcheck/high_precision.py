@@ -192,7 +192,7 @@ class HighPrecision(Problem):
         """A claim is allowed errors of this share of the value: none, where the values were to settle them."""
         return 0.0 if self.settling else 2.0**-53
 
-    def values(self, points: RealArray) -> RealArray:
+    def _evaluated(self, points: RealArray) -> RealArray:
         """Evaluate at points `(k, n)` one by one; returns `f(point) - f(x)`, shape (k, m)."""
         assert self.arithmetic is not None
         self.evaluations += len(points)

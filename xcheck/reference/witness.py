@@ -83,6 +83,10 @@ class Witness:
         """Return a witness on some of the directions whose every point is another."""
         return Witness(self.problem, self.directions.subset(rows), self.grid.seed + 1, self.project, self.entries)
 
+    def as_it_is(self) -> Witness:
+        """Return a copy that shares all values and stays as it is while this one learns more."""
+        return copy.copy(self)
+
     def projected(self, project: RealArray, entries: int) -> Witness:
         """Return a witness on the outputs times `project`, shape (m, r), which knows every value of this one."""
         other = copy.copy(self)
