@@ -14,6 +14,7 @@ from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, RETESTED, Judgement
 from xcheck.planting import Planted, Plants
 from xcheck.protocol import RealArray
 from xcheck.report import ClaimPower, Power, Report, Size
+from xcheck.verdict import Verdict
 
 MULTIPLES = tuple(2.0**k for k in range(-6, 7))
 """Sizes of planted errors, in detection limits."""
@@ -153,6 +154,9 @@ def run_trials(report: Report, again: Report, beds: Sequence[Bed | None], count:
         if not np.isfinite(comparison.detection_limit):
             left_out.append(f"{source}: {comparison.verdict}, nothing agreed")
             continue
+        if comparison.verdict is not Verdict.AGREE and comparison.method != "every entry":
+            left_out.append(f"{source}: {comparison.verdict}, and products have no entries that agree by themselves")
+            continue
         bed = beds[k] if k < len(beds) and _same(comparison, again.comparisons[k]) else None
         spots = bed.draw(np.random.default_rng((seed, k, 11)), count) if bed is not None else []
         if bed is None or not spots:
@@ -191,7 +195,7 @@ def _try_out(comparison: Comparison, bed: Bed, spots: list[Spot], count: int) ->
     sizes = _table(bed, spots, signs, limits, passed)
     by_entry: tuple[Size, ...] = ()
     if comparison.total > 1 and not any(np.isnan(limit) for limit in own):
-        by_entry = _table(bed, spots, signs, own, passed)
+        by_entry = _table(bed, spots, signs, own)
     named = tuple(dict.fromkeys(passed))
     more = (f"and {len(named) - NAMED} more",) if len(named) > NAMED else ()
     return ClaimPower(
@@ -211,7 +215,9 @@ def _least(spot: Spot) -> float:
     return 64 * float(np.spacing(spot.size)) if spot.size > 0 else float(np.finfo(np.float64).tiny)
 
 
-def _table(bed: Bed, spots: list[Spot], signs: list[float], limits: list[float], passed: list[str]) -> tuple[Size, ...]:
+def _table(
+    bed: Bed, spots: list[Spot], signs: list[float], limits: list[float], passed: list[str] | None = None
+) -> tuple[Size, ...]:
     table = []
     for multiple in MULTIPLES:
         tally = _Tally(share=float("nan") if np.isnan(spots[0].size) else 0.0)
@@ -223,8 +229,8 @@ def _table(bed: Bed, spots: list[Spot], signs: list[float], limits: list[float],
                 tally.error = max(tally.error, size)
                 if spots[i].size >= 0:
                     tally.share = max(tally.share, size / spots[i].size if spots[i].size else float("inf"))
-                if code == AGREE and multiple >= 1:
-                    passed.append(f"{error.size:+.3g} in {bed.name(spots[i])}, of which the limit is {limits[i]:.3g}")
+                if passed is not None and code == AGREE and multiple >= 1:
+                    passed.append(f"an error of {error.size:+.3g} in {bed.name(spots[i])}")
         table.append(tally.size(multiple))
     return tuple(table)
 
