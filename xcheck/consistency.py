@@ -134,7 +134,8 @@ def summarise_modes(problem: Problem, found: Modes) -> Comparison:
     differ = wrong | excused
     codes = Verdict.DISAGREE if np.any(wrong) else Verdict.INCONCLUSIVE if np.any(excused) else Verdict.AGREE
     same = ~differ
-    limit = float(np.max(allowed, initial=0.0, where=same)) if np.any(same) else float("inf")
+    limits = _limits(problem, found)
+    limit = float(np.max(limits, initial=0.0, where=same)) if np.any(same) else float("inf")
     size = np.maximum(side.magnitude, np.finfo(np.float64).tiny)
     return Comparison(
         Source(f"{problem.backend.name}/jvp"),
@@ -147,7 +148,7 @@ def summarise_modes(problem: Problem, found: Modes) -> Comparison:
         int(np.count_nonzero(excused)),
         int(differ.size),
         limit,
-        float(np.max(allowed / size, initial=0.0, where=same)),
+        float(np.max(limits / size, initial=0.0, where=same)),
         (),
         f"inner products with {count} probe{'s' * (count > 1)}",
     )
@@ -191,10 +192,26 @@ def _allowed(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:
     noise = _linearity_noise(ways, v, w, side)
     finite = np.abs(np.where(np.isfinite(side.forward), side.forward, 0.0))
     largest = np.max(finite, axis=-1, keepdims=True, initial=0.0)
+    cap = NONLINEAR * np.maximum(side.magnitude, largest)
+    return np.asarray(allowed + np.minimum(8 * noise, cap) + _inner_rounding(problem, side))
+
+
+def _inner_rounding(problem: Problem, side: _Side) -> RealArray:
+    """Return what rounding of values and of a probe's largest product may do to any other."""
+    finite = np.abs(np.where(np.isfinite(side.forward), side.forward, 0.0))
+    largest = np.max(finite, axis=-1, keepdims=True, initial=0.0)
     behind = np.abs(problem.y) if problem.inner is None else np.maximum(np.abs(problem.y), problem.inner)
     values = np.max(behind, initial=0.0, where=np.isfinite(behind))
-    cap = NONLINEAR * np.maximum(side.magnitude, largest)
-    return np.asarray(allowed + np.minimum(8 * noise, cap) + unit / 8 * (largest + values))
+    unit = ROUNDING[problem.precision] * 2.0**-problem.precision
+    return np.asarray(unit / 8 * (largest + values))
+
+
+def _limits(problem: Problem, found: Modes) -> RealArray:
+    """Return the errors that would have been seen, next to what is allowed once two products are found to differ.
+
+    Where they do not, their rounding is not measured; a quarter more than the magnitudes allow stands for it.
+    """
+    return np.asarray(1.25 * found.allowed + _inner_rounding(problem, found.side))
 
 
 def _from_matrices(reverse: Claim | None, forward: Claim | None, v: RealArray) -> _Side | None:

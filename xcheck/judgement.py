@@ -337,7 +337,8 @@ def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, fo
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
-    result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, *np.zeros((2, *scaled.shape), bool))
+    rounding = found.rounding + _own_rounding(witness, unit, slice(None))  # a wrong claim would be allowed this too
+    result = Judgement(blank, blank.copy(), found.value, found.bar, rounding, *np.zeros((2, *scaled.shape), bool))
     case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool))
     return case, ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
 
@@ -406,9 +407,7 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    value = np.fmax(case.witness.value_scale(), case.witness.sampler.inner)
-    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * value
-    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + own
+    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + _own_rounding(case.witness, case.unit, rows)
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
     _sharpen(case, rows, open_, estimate, rounding)
@@ -447,6 +446,12 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     suspects &= np.isfinite(c) | ~beside
     if np.any(suspects):
         _confirm(case, rows, estimate, rounding, suspects)
+
+
+def _own_rounding(witness: Witness, unit: float, rows: Rows | slice) -> RealArray:
+    """Return the rounding that a claim is allowed once it is measured, beside what the screen allows: shape (r, m)."""
+    value = np.fmax(witness.value_scale(), witness.sampler.inner)
+    return np.asarray(8 * unit * witness.size_beside(rows) + 4 * witness.problem.forgiven * value)
 
 
 def _sharpen(case: _Case, rows: Rows, open_: Mask, estimate: Estimate, rounding: RealArray) -> None:

@@ -19,6 +19,9 @@ from xcheck.verdict import Verdict
 MULTIPLES = tuple(2.0**k for k in range(-6, 7))
 """Sizes of planted errors, in detection limits."""
 
+ABOVE = 1 + 2.0**-16
+"""Errors are planted that much above their nominal size: at exactly the limit, rounding would decide."""
+
 NAMED = 3
 """Errors above the limit that were called right and are told in words."""
 
@@ -222,7 +225,7 @@ def _table(
     for multiple in MULTIPLES:
         tally = _Tally(share=float("nan") if np.isnan(spots[0].size) else 0.0)
         for group in _groups(spots, bed.at_once):
-            planted = [spots[i].planted(multiple * limits[i], signs[i]) for i in group]
+            planted = [spots[i].planted(ABOVE * multiple * limits[i], signs[i]) for i in group]
             for i, error, code in zip(group, planted, bed.judge(planted), strict=True):
                 tally.counts[code] += 1
                 size = multiple * limits[i]
