@@ -207,3 +207,13 @@ def test_the_smallest_seen_is_above_all_that_passed() -> None:
     assert claim.smallest_seen == 4.0
     assert not claim.holds
     assert ClaimPower("a", "b", "gradient", "every entry", 1.0, sizes[:3]).smallest_seen == np.inf
+
+
+def test_long_double_overrules_nothing_that_was_measured_more_sharply() -> None:
+    x, kink = np.float64(1.15646625132), 1.1564670338537115
+
+    def claim(x):
+        return -1.884 * np.sign(x - kink) + 3e-4
+
+    report = xcheck.check(lambda x: -1.884 * np.abs(x - kink), x, gradient=claim, raises=False)
+    assert report.verdict is xcheck.Verdict.DISAGREE

@@ -186,8 +186,9 @@ class Judgement:
         }
 
     def overrule(self, rows: Rows, better: Judgement) -> int:
-        """Take over what a sharper reference decided for the directions `rows`; returns how many entries."""
-        row, output = np.nonzero((better.verdict == AGREE) | (better.verdict == DISAGREE))
+        """Take over what another reference decided for the directions `rows`, and saw as sharply; returns how many."""
+        agreed = (better.verdict == AGREE) & (better.bar <= self.bar[rows])
+        row, output = np.nonzero(agreed | (better.verdict == DISAGREE))
         where = (rows[row], output)
         for name in ("verdict", "reason", "value", "bar", "rounding", "retested", "second_opinion"):
             getattr(self, name)[where] = getattr(better, name)[row, output]
