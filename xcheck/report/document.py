@@ -64,8 +64,9 @@ class Report:
         """Plant errors of known sizes in the claims that agreed, and tell at which size they are seen.
 
         The check is made again, from a copy of its inputs and with its seed, and then judged with errors in random
-        entries, from 1/64 of the stated detection limit to 64 of it and 3 % more, of either sign. An error counts from the claim or
-        from what was measured, whichever is farther. Costs a check, and few evaluations more for every planted error.
+        entries, from 1/64 of the stated detection limit to 64 of it and 3 % more, of either sign. An error counts from
+        the claim or from what was measured, whichever is farther. Costs a check, and few evaluations more for every
+        planted error.
 
         Args:
             trials: how many errors of every size are planted in every claim.
