@@ -195,8 +195,9 @@ class Judgement:
         }
 
     def overrule(self, rows: Rows, better: Judgement) -> int:
-        """Take over what a sharper reference decided for the directions `rows`; returns how many entries."""
-        row, output = np.nonzero((better.verdict == AGREE) | (better.verdict == DISAGREE))
+        """Take over what another reference decided for the directions `rows`, and saw as sharply; returns how many."""
+        agreed = (better.verdict == AGREE) & (better.bar <= self.bar[rows])
+        row, output = np.nonzero(agreed | (better.verdict == DISAGREE))
         where = (rows[row], output)
         for name in ("verdict", "reason", "value", "bar", "rounding", "retested", "second_opinion"):
             getattr(self, name)[where] = getattr(better, name)[row, output]
@@ -404,7 +405,8 @@ def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, fo
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
-    result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, *np.zeros((2, *scaled.shape), bool))
+    rounding = found.rounding + _own_rounding(witness, unit, slice(None))  # a wrong claim would be allowed this too
+    result = Judgement(blank, blank.copy(), found.value, found.bar, rounding, *np.zeros((2, *scaled.shape), bool))
     case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool))
     open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
     _own_to_hidden_rounding(case, ~open_)
@@ -441,7 +443,8 @@ def _lower_precision_allowance(
     if shift is not None and witness.problem.forgiven > 0:
         off = np.abs(shift) / witness.sampler.size - 2 * unit * value
         allowance = allowance + 8 * np.where(np.isfinite(off), np.maximum(off, 0.0), 0.0)
-    return np.asarray(allowance)
+    reach = np.maximum(1.0, 4 * witness.directions.reach[:, None])  # rounding does not grow as inputs shrink
+    return np.asarray(allowance / reach)
 
 
 def _row_max(values: RealArray) -> RealArray:
@@ -484,14 +487,9 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    value = np.fmax(case.witness.value_scale(), case.witness.sampler.inner)
-    reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
-    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * value / reach
+    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + _own_rounding(case.witness, case.unit, rows)
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
-    own = own + 8 * case.unit * np.abs(np.nan_to_num(c, posinf=0.0, neginf=0.0))
-    needed = ~(np.abs(c - estimate.value) <= estimate.bar + own)
-    rounding = np.where(needed, np.nan_to_num(rounding[keep], posinf=0.0) + own, own)
     _sharpen(case, rows, open_, estimate, rounding)
     row, output = np.nonzero(open_)
     where = (rows[row], output)
@@ -542,6 +540,13 @@ def _negligible(case: _Case, rows: Rows) -> Mask:
             largest = np.max(np.where(np.isfinite(c[:, part]), c[:, part], 0.0) * size[part], axis=1, initial=0.0)
             beside[:, part] = largest[:, None] / size[part]
     return np.asarray(c <= NEGLIGIBLE * case.unit * beside)
+
+
+def _own_rounding(witness: Witness, unit: float, rows: Rows | slice) -> RealArray:
+    """Return the rounding that a claim is allowed once it is measured, beside what the screen allows: shape (r, m)."""
+    value = np.fmax(witness.value_scale(), witness.sampler.inner)
+    reach = np.maximum(1.0, 4 * witness.directions.reach[rows, None])
+    return np.asarray(8 * unit * witness.size_beside(rows) + 4 * witness.problem.forgiven * value / reach)
 
 
 def _sharpen(case: _Case, rows: Rows, open_: Mask, estimate: Estimate, rounding: RealArray) -> None:
