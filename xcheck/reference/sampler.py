@@ -205,14 +205,20 @@ class Sampler:
         total = centers + len(beside) + sum(len(job[1]) for job in jobs)
         step = max(1, CHUNK // max(1, self.problem.n + self.problem.m))
         if total <= step:
-            points = self._points(jobs, centers + len(beside))
-            start = centers + len(beside)
-            points[centers:start] = beside
+            cut = (
+                total - len(beside) - len(jobs[-1][1])
+            )  # not first, where errors are read, nor last, to verify batches
+            points = np.empty((total, self.problem.n))
+            self._points(jobs[:-1], centers, points)
+            points[cut : cut + len(beside)] = beside
+            self._points(jobs[-1:], 0, points[cut + len(beside) :])
             found = self.problem.values(points)
             values = self.seen(found)
             self._centers += list(values[:centers])
-            self.line += list(found[centers:start])
+            self.line += list(found[cut : cut + len(beside)])
+            start = centers
             for job in jobs:
+                start += len(beside) if job is jobs[-1] else 0
                 self._store(job, values[start : start + len(job[1])])
                 start += len(job[1])
             return
