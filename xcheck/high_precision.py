@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.call import Leaf
-from xcheck.problem import Problem, output_leaves
+from xcheck.problem import Problem, Write, output_leaves
 from xcheck.protocol import RealArray
 from xcheck.pytree import flatten
 from xcheck.space import Block, is_differentiable
@@ -204,6 +204,12 @@ class HighPrecision(Problem):
     def forgiven(self) -> float:
         """A claim is allowed errors of this share of the value: none, where the values were to settle them."""
         return 0.0 if self.settling else 2.0**-53
+
+    def value_of(self, write: Write) -> RealArray:
+        """Evaluate at one point that `write(out, part)` puts down; returns `(1, m)`."""
+        point = np.empty((1, self.n))
+        write(point[0], slice(0, self.n))
+        return self.values(point)
 
     def values(self, points: RealArray) -> RealArray:
         """Evaluate at points `(k, n)` one by one; returns `f(point) - f(x)`, shape (k, m)."""

@@ -15,16 +15,23 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.call import Call
+from xcheck.call import Call, Leaf
 from xcheck.protocol import Backend, Native, RealArray, SupportsBatch, supports_batch
 from xcheck.pytree import Path, Structure, flatten, named_paths
-from xcheck.space import Space, is_differentiable
+from xcheck.space import Block, Space, is_differentiable
 
 CHUNK = 2**22
 """Numbers in one batched call: inputs and outputs of all its points together."""
 
+LONG = 2**20
+"""From this many inputs on, memory is spared."""
+
 SLOW = 0.02
 """Seconds for one point from which a batched call pays for few points too; some frameworks compile at every call."""
+
+
+Write = Callable[[RealArray, slice], None]
+"""Puts the places of a vector that the slice names into an array."""
 
 
 class OutputChanged(ValueError):
@@ -146,18 +153,18 @@ class Problem:
         return self.outputs.size
 
     @cached_property
-    def _scales(self) -> tuple[RealArray, float]:
-        return self.inputs.scales(self.x)
+    def _scale(self) -> RealArray:
+        return self.inputs.scales(self.x)[0]
 
     @property
     def scale(self) -> RealArray:
-        """The scale of every input, a power of two, shape (n,)."""
-        return self._scales[0]
+        """The scale of every input, a power of two, shape (n,); of very many inputs it is not kept."""
+        return self._scale if self.n < LONG else self.inputs.scales(self.x)[0]
 
-    @property
+    @cached_property
     def typical(self) -> float:
         """The median size of the inputs that are not zero."""
-        return self._scales[1]
+        return self.inputs.typical(self.x)
 
     @property
     def how(self) -> str:
@@ -224,6 +231,34 @@ class Problem:
             if result is not None:
                 return result
         return self._values_one_by_one(points)
+
+    def value_of(self, write: Write) -> RealArray:
+        """Evaluate at one point that `write(out, part)` puts down piece by piece; returns `(1, m)`.
+
+        For vectors so long that every copy of them counts: none is made of the whole.
+        """
+        self.evaluations += 1
+        self.pin()
+        start = perf_counter()
+        result = np.full((1, self.m), np.nan)
+        try:
+            places = zip(self.inputs.blocks, self.call.varying, strict=True)
+            natives = [self._written(block, x, write) for block, x in places]
+            result[0] = self.from_native(self.backend.value(self.flat, natives))
+        except OutputChanged:
+            raise
+        except Exception as error:
+            point = np.empty(self.n)
+            write(point, slice(0, self.n))
+            self._record(error, point)
+        self.seconds = perf_counter() - start
+        return result
+
+    def _written(self, block: Block, leaf: Leaf, write: Write) -> Native:
+        numbers = np.empty(block.size)
+        write(numbers, block.slice)
+        adopt = getattr(self.backend, "adopt", self.backend.from_numpy)
+        return adopt(block.unpack(numbers), like=leaf.value)
 
     def _values_batched(self, points: RealArray, backend: SupportsBatch) -> RealArray | None:
         step = max(1, CHUNK // max(1, self.n + self.m))
@@ -378,8 +413,9 @@ def _changed_constants(call: Call, constants: Sequence[Any]) -> list[str]:
 def _same_bytes(a: NDArray[Any], b: NDArray[Any] | None) -> bool:
     if b is None or a.shape != b.shape or a.nbytes != b.nbytes or a.dtype.hasobject or b.dtype.hasobject:
         return b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
-    words = np.uint64 if a.nbytes % 8 == 0 else np.uint8
-    return np.array_equal(*(np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b)))
+    words = np.dtype(np.uint64 if a.nbytes % 8 == 0 else np.uint8)
+    one, other = (np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b))
+    return bool(np.array_equal(one, other))
 
 
 def _as_array(backend: Backend, leaf: Any) -> NDArray[Any]:

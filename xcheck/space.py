@@ -19,6 +19,9 @@ PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8, "comple
 SMALLEST = {"float32": 2.0**-110, "complex64": 2.0**-110, "float16": 2.0**-12, "bfloat16": 2.0**-110}
 """The smallest scale of an input, by dtype; 2^-1000 in 64 bits."""
 
+EXPONENT = 0x7FF0_0000_0000_0000
+"""Where a 64-bit number keeps its exponent."""
+
 SAMPLED = 2**16
 """Numbers that a median is taken of; of more, every so-manieth."""
 
@@ -165,15 +168,22 @@ class Space:
         The scale is a power of two not above |x_j|, for x_j = 0 that of the median non-zero input of its block, and
         never so small that steps would leave the dtype.
         """
+        typical = self.typical(x)
         scale = np.abs(x)
         scale[~np.isfinite(scale)] = 0.0
-        typical = _median(scale, 1.0)
         for block in self.blocks:
             part = scale[block.slice]
             part[part == 0] = _median(part, typical)
             least = 2.0**-1000 if block.precision == 53 else SMALLEST.get(block.dtype.name, 2.0**-1000)
-            np.maximum(floor_power(part), least, out=part)
+            bits = part.view(np.int64)
+            bits &= EXPONENT  # the power of two not above; what is subnormal becomes 0
+            np.maximum(part, least, out=part)
         return scale, typical
+
+    def typical(self, x: RealArray) -> float:
+        """Return the median size of the inputs that are not zero, 1 if all are."""
+        some = np.abs(x[:: max(1, len(x) // SAMPLED)])
+        return _median(some[np.isfinite(some)], 1.0)
 
     def in_float64(self) -> Space:
         """Return the same space in 64-bit dtypes."""

@@ -54,6 +54,16 @@ class TorchBackend:
             tensor = torch.from_numpy(copy)
         return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
 
+    def adopt(self, array: NDArray[Any], /, like: Any = None) -> Any:
+        """Turn an array that nobody else keeps into a tensor, on the CPU without a copy."""
+        import torch
+
+        plain = array.dtype.isnative and array.dtype.name in ("float64", "float32", "complex128", "complex64")
+        if not plain or not array.flags.c_contiguous:
+            return self.from_numpy(array, like)
+        tensor = torch.from_numpy(array)
+        return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
+
     def to_numpy(self, array: Any, /) -> NDArray[Any]:
         """Copy a tensor of any device and layout, or a number."""
         import torch
@@ -127,7 +137,7 @@ class TorchBackend:
         with _recording(), forward_ad.dual_level(), _missing_rules():
             variables = [_variable(x) for x in xs]
             duals = [
-                forward_ad.make_dual(_not_leaf(x), t.detach().clone()) if x.requires_grad else x
+                forward_ad.make_dual(_not_leaf(x), t.detach()) if x.requires_grad else x
                 for x, t in zip(variables, tangents, strict=True)
             ]
             pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]

@@ -14,7 +14,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.problem import Problem
+from xcheck.problem import Problem, Write
 from xcheck.protocol import RealArray
 
 SPACING = {53: 3, 24: 2, 11: 1, 8: 1}
@@ -23,7 +23,7 @@ SPACING = {53: 3, 24: 2, 11: 1, 8: 1}
 COARSE = {53: 11, 24: 3, 11: 1, 8: 0}
 """The coarsest of the three base levels; the finest is near the classical optimum 2^(-p/3) of central differences."""
 
-BLOCK = 2**14
+BLOCK = 2**16
 """Numbers in one step of a pass over a long vector."""
 
 FINEST = 26
@@ -170,7 +170,11 @@ class Probes:
     def write(self, points: RealArray, rows: Rows, values: RealArray) -> None:
         """Fill `points` with the displaced points."""
         for point, row, value in zip(points, rows, values, strict=True):
-            displace(point, self.problem.x, value * self.factor, self.vectors[row])
+            self.writer(row, value)(point, slice(0, len(point)))
+
+    def writer(self, row: int, value: float) -> Write:
+        """Return what writes one displaced point."""
+        return displacement(self.problem.x, value * self.factor, self.vectors[row])
 
     def subset(self, rows: Rows) -> Probes:
         """Keep some of the directions."""
@@ -211,10 +215,15 @@ class Stretches:
         return Stretches(self.problem, self.vector, self.spans[rows], self.factors[rows])
 
 
-def displace(point: RealArray, x: RealArray, step: float, vector: RealArray) -> None:
-    """Put `x + step * vector` into `point`."""
-    for part in stretches(len(x)):
-        np.add(x[part], vector[part] * step, out=point[part])
+def displacement(x: RealArray, step: float, vector: RealArray) -> Write:
+    """Return what writes `x + step * vector`."""
+
+    def write(out: RealArray, part: slice) -> None:
+        base, along = x[part], vector[part]
+        for piece in stretches(len(out)):
+            np.add(base[piece], along[piece] * step, out=out[piece])
+
+    return write
 
 
 def stretches(size: int) -> Iterator[slice]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, displace
+from xcheck.reference.grid import Coordinates, Grid, displacement
 from xcheck.reference.sampler import Sampler
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
@@ -108,14 +108,10 @@ def line_points(problem: Problem, grid: Grid, short: bool) -> RealArray:
 def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
     problem, stride = sampler.problem, _line_strides(sampler.problem, sampler.grid)
     step = max(1, CHUNK // max(1, problem.n + problem.m))
-    if len(offsets) <= step:
-        return problem.values(problem.x + offsets[:, None] * stride)
-    points, values = np.empty((step, problem.n)), []
-    for part in (offsets[i : i + step] for i in range(0, len(offsets), step)):
-        for point, offset in zip(points, part, strict=False):
-            displace(point, problem.x, offset, stride)
-        values.append(problem.values(points[: len(part)]))
-    return np.vstack(values)
+    if step == 1:
+        return np.vstack([problem.value_of(displacement(problem.x, offset, stride)) for offset in offsets])
+    parts = [offsets[i : i + step, None] for i in range(0, len(offsets), step)]
+    return np.vstack([problem.values(problem.x + part * stride) for part in parts])
 
 
 def _line_strides(problem: Problem, grid: Grid) -> RealArray:

@@ -15,7 +15,10 @@ import numpy as np
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Directions, Grid, Rows
+from xcheck.reference.grid import Directions, Grid, Probes, Rows
+
+Job = tuple[int, Rows, RealArray, RealArray, bool]
+"""A level, directions, the places to go to, the displacements, and whether they lead ahead."""
 
 
 @dataclass(frozen=True)
@@ -222,20 +225,22 @@ class Sampler:
                 self._store(job, values[start : start + len(job[1])])
                 start += len(job[1])
             return
-        room = np.empty((step, self.problem.n))  # every evaluation copies its point
         self._centers += list(self._outputs(self._points([], centers))) if centers else []
         for job in jobs:
             parts = []
             for i in range(0, len(job[1]), step):
                 part = (job[0], job[1][i : i + step], job[2][i : i + step], job[3], job[4])
-                parts.append(self._outputs(self._points([part], 0, room)))
+                parts.append(self._outputs_of(part, step == 1))
             self._store(job, np.concatenate(parts))
 
-    def _points(
-        self, jobs: list[tuple[int, Rows, RealArray, RealArray, bool]], centers: int, room: RealArray | None = None
-    ) -> RealArray:
+    def _outputs_of(self, job: Job, long: bool) -> RealArray:
+        if not long or not isinstance(self.directions, Probes):
+            return self._outputs(self._points([job], 0))
+        return self.seen(self.problem.value_of(self.directions.writer(int(job[1][0]), float(job[2][0]))))
+
+    def _points(self, jobs: list[Job], centers: int) -> RealArray:
         total = centers + sum(len(job[1]) for job in jobs)
-        points = np.empty((total, self.problem.n)) if room is None else room[:total]
+        points = np.empty((total, self.problem.n))
         points[:centers] = self.problem.x
         start = centers
         for _, rows, places, _, _ in jobs:
@@ -243,7 +248,7 @@ class Sampler:
             start += len(rows)
         return points
 
-    def _store(self, job: tuple[int, Rows, RealArray, RealArray, bool], values: RealArray) -> None:
+    def _store(self, job: Job, values: RealArray) -> None:
         level, rows, _, displacement, ahead = job
         known = self._levels.setdefault(level, _Level(np.full(self.directions.count, -1)))
         (known.plus if ahead else known.minus).append(displacement)

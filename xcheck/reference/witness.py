@@ -39,6 +39,7 @@ class Witness:
         sampler: the values.
         row_scale: the largest trusted derivative of every output, shape (m,), normalised.
         slope_scale: the same per unit of the inputs instead of per scale of each, shape (m,).
+        stepped: whether the values are known to move in steps, which are taken for noise.
         ceiling: bars wider than this are not resolved, shape (d, m), normalised; None for no such limit.
         z: the quantile that bars cover, which grows with the logarithm of the number of entries.
     """
@@ -75,14 +76,28 @@ class Witness:
         self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
         self.z = _quantile(self.entries)
+        self._given = noise
         self._noise = None if noise is None else noise / self.sampler.size
         self._begun = False
+        self.stepped = False
         self.ceiling: RealArray | None = None
         self._known_levels: dict[tuple[float, bool, frozenset[int]], tuple[int, ...]] = {}
 
     def fresh(self, rows: Rows) -> Witness:
         """Return a witness on some of the directions whose every point is another."""
-        return Witness(self.problem, self.directions.subset(rows), self.grid.seed + 1, self.project, self.entries)
+        directions, seed = self.directions.subset(rows), self.grid.seed + 1
+        other = Witness(self.problem, directions, seed, self.project, self.entries, self._given)
+        other.stepped = self.stepped
+        return other
+
+    def with_steps(self, rows: Rows, heights: RealArray) -> Witness:
+        """Return a fresh witness on some of the directions that takes steps of such heights, (m,), for noise."""
+        noise = np.maximum(self.noise(), heights) * self.sampler.size
+        other = Witness(
+            self.problem, self.directions.subset(rows), self.grid.seed + 3, self.project, self.entries, noise
+        )
+        other.stepped = True
+        return other
 
     def projected(self, project: RealArray, entries: int) -> Witness:
         """Return a witness on the outputs times `project`, shape (m, r), which knows every value of this one."""
