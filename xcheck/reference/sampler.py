@@ -208,9 +208,8 @@ class Sampler:
         total = centers + len(beside) + sum(len(job[1]) for job in jobs)
         step = max(1, CHUNK // max(1, self.problem.n + self.problem.m))
         if total <= step:
-            cut = (
-                total - len(beside) - len(jobs[-1][1])
-            )  # not first, where errors are read, nor last, to verify batches
+            # The line is neither first, where errors are read, nor last, where a batch is verified.
+            cut = total - len(beside) - len(jobs[-1][1])
             points = np.empty((total, self.problem.n))
             self._points(jobs[:-1], centers, points)
             points[cut : cut + len(beside)] = beside
