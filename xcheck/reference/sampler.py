@@ -211,9 +211,10 @@ class Sampler:
             # The line is neither first, where errors are read, nor last, where a batch is verified.
             cut = total - len(beside) - len(jobs[-1][1])
             points = np.empty((total, self.problem.n))
-            self._points(jobs[:-1], centers, points)
+            points[:centers] = self.problem.x
+            self._displace(points[centers:cut], jobs[:-1])
             points[cut : cut + len(beside)] = beside
-            self._points(jobs[-1:], 0, points[cut + len(beside) :])
+            self._displace(points[cut + len(beside) :], jobs[-1:])
             found = self.problem.values(points)
             values = self.seen(found)
             self._centers += list(values[:centers])
@@ -241,11 +242,14 @@ class Sampler:
         total = centers + sum(len(job[1]) for job in jobs)
         points = np.empty((total, self.problem.n))
         points[:centers] = self.problem.x
-        start = centers
+        self._displace(points[centers:], jobs)
+        return points
+
+    def _displace(self, points: RealArray, jobs: list[Job]) -> None:
+        start = 0
         for _, rows, places, _, _ in jobs:
             self.directions.write(points[start : start + len(rows)], rows, places)
             start += len(rows)
-        return points
 
     def _store(self, job: Job, values: RealArray) -> None:
         level, rows, _, displacement, ahead = job
