@@ -75,7 +75,9 @@ ERRORS = ("factor", "entry", "sign", "zero", "swapped")
 def plant(jacobian: Array, error: str, place: int) -> Array:
     """Return a Jacobian that is wrong by at least a thousandth in an entry of some size."""
     order = np.argsort(-np.abs(jacobian), axis=None, kind="stable")
-    i, j = np.unravel_index(order[place % max(1, int(np.sum(np.abs(jacobian) > 0.1 * np.max(np.abs(jacobian)))))], jacobian.shape)
+    i, j = np.unravel_index(
+        order[place % max(1, int(np.sum(np.abs(jacobian) > 0.1 * np.max(np.abs(jacobian)))))], jacobian.shape
+    )
     wrong = jacobian.copy()
     if error == "factor":
         wrong *= 1.001

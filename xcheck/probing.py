@@ -419,7 +419,7 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     for k, gradient in enumerate(gradients):
         count = np.count_nonzero(gradient)
         step = max(1, count // SAMPLED)
-        connected = np.arange(0, count, step) if count == gradient.size else np.flatnonzero(gradient)[::step]
+        connected = np.arange(count)[::step] if count == gradient.size else np.flatnonzero(gradient)[::step]
         if len(connected):
             result[:, k] = np.nanmedian(np.abs(vectors[:, connected] * gradient[connected]), axis=1)
     return result

@@ -18,13 +18,10 @@ from numpy.typing import NDArray
 from xcheck.call import Call, Leaf
 from xcheck.protocol import Backend, Native, RealArray, SupportsBatch, supports_batch
 from xcheck.pytree import Path, Structure, flatten, named_paths
-from xcheck.space import Block, Space, is_differentiable
+from xcheck.space import LONG, Block, Space, is_differentiable
 
 CHUNK = 2**22
 """Numbers in one batched call: inputs and outputs of all its points together."""
-
-LONG = 2**20
-"""From this many inputs on, memory is spared."""
 
 SLOW = 0.02
 """Seconds for one point from which a batched call pays for few points too; some frameworks compile at every call."""
@@ -242,7 +239,8 @@ class Problem:
         start = perf_counter()
         result = np.full((1, self.m), np.nan)
         try:
-            natives = [self._written(block, x, write) for block, x in zip(self.inputs.blocks, self.call.varying, strict=True)]
+            places = zip(self.inputs.blocks, self.call.varying, strict=True)
+            natives = [self._written(block, leaf, write) for block, leaf in places]
             result[0] = self.from_native(self.backend.value(self.flat, natives))
         except OutputChanged:
             raise
@@ -256,7 +254,7 @@ class Problem:
     def _written(self, block: Block, leaf: Leaf, write: Write) -> Native:
         numbers = np.empty(block.size)
         write(numbers, block.slice)
-        adopt = getattr(self.backend, "adopt", self.backend.from_numpy)
+        adopt: Callable[..., Native] = getattr(self.backend, "adopt", self.backend.from_numpy)
         return adopt(block.unpack(numbers), like=leaf.value)
 
     def _values_batched(self, points: RealArray, backend: SupportsBatch) -> RealArray | None:
@@ -413,7 +411,8 @@ def _same_bytes(a: NDArray[Any], b: NDArray[Any] | None) -> bool:
     if b is None or a.shape != b.shape or a.nbytes != b.nbytes or a.dtype.hasobject or b.dtype.hasobject:
         return b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
     words = np.uint64 if a.nbytes % 8 == 0 else np.uint8
-    return np.array_equal(*(np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b)))
+    first, second = (np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b))
+    return np.array_equal(first, second)
 
 
 def _as_array(backend: Backend, leaf: Any) -> NDArray[Any]:

@@ -22,6 +22,9 @@ SMALLEST = {"float32": 2.0**-110, "complex64": 2.0**-110, "float16": 2.0**-12, "
 EXPONENT = 0x7FF0_0000_0000_0000
 """Where a 64-bit number keeps its exponent."""
 
+LONG = 2**20
+"""From this many numbers on, memory is spared."""
+
 SAMPLED = 2**16
 """Numbers that a median is taken of; of more, every so-manieth."""
 
@@ -37,6 +40,31 @@ def _median(sizes: RealArray, otherwise: float) -> float:
     some = sizes[:: max(1, len(sizes) // SAMPLED)]
     positive = some[some > 0]
     return float(np.median(positive)) if positive.size else otherwise
+
+
+def lay_end_to_end(arrays: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+    """Move long float64 arrays into one vector, of which `Space.pack` then needs no copy; others are returned as is."""
+    size = sum(array.size for array in arrays)
+    if len(arrays) < 2 or size < LONG or any(array.dtype != np.float64 for array in arrays):
+        return arrays
+    whole, start, views = np.empty(size), 0, []
+    for array in arrays:
+        views.append(whole[start : start + array.size].reshape(array.shape))
+        views[-1][...] = array
+        start += array.size
+    return views
+
+
+def _laid_end_to_end(arrays: Sequence[NDArray[Any]]) -> RealArray | None:
+    """Return the vector that `lay_end_to_end` made, None if the arrays do not come from there."""
+    whole = arrays[0].base
+    if whole is None or whole.shape != (sum(array.size for array in arrays),) or whole.dtype != np.float64:
+        return None
+    places = np.cumsum([0, *(array.nbytes for array in arrays[:-1])]) + whole.ctypes.data
+    same = all(
+        a.base is whole and a.flags.c_contiguous and a.ctypes.data == p for a, p in zip(arrays, places, strict=True)
+    )
+    return whole if same else None
 
 
 def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -147,6 +175,9 @@ class Space:
         """Join arrays, with any common leading axes, into vectors along a last axis of length n."""
         if len(self.blocks) == 1:
             return self.blocks[0].pack(arrays[0])
+        whole = _laid_end_to_end(arrays) if self.size >= LONG else None
+        if whole is not None:
+            return whole
         return np.concatenate([b.pack(a) for b, a in zip(self.blocks, arrays, strict=True)], axis=-1)
 
     def unpack(self, vectors: RealArray) -> list[NDArray[Any]]:

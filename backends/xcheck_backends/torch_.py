@@ -97,7 +97,7 @@ class TorchBackend:
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f` at `xs` themselves: if it changes them in place, that shows."""
         with _recording():
-            return [y.detach() for y in _tensors(f([x.clone() if x.is_inference() else x.detach() for x in xs]))]
+            return [y.detach() for y in _tensors(f([_plain(x) for x in xs]))]
 
     def vjp(self, f: Function, xs: Sequence[Any], /) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
         """Record `f` at copies of `xs` on the tape; nobody's `.grad` is touched.
@@ -137,7 +137,7 @@ class TorchBackend:
         with _recording(), forward_ad.dual_level(), _missing_rules():
             variables = [_variable(x) for x in xs]
             duals = [
-                forward_ad.make_dual(_not_leaf(x), t.detach()) if x.requires_grad else x
+                forward_ad.make_dual(_not_leaf(x), _plain(t)) if x.requires_grad else x
                 for x, t in zip(variables, tangents, strict=True)
             ]
             pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]
@@ -284,10 +284,12 @@ def _tensors(ys: Sequence[Any]) -> list[Any]:
 
 def _variable(x: Any) -> Any:
     """Start the tape at `x`; what shares its memory is a leaf, of which functions see a copy (`_not_leaf`)."""
-    if not (x.is_floating_point() or x.is_complex()) or x.is_inference():
-        copy = x.detach().clone()
-        return copy.requires_grad_() if copy.is_floating_point() or copy.is_complex() else copy
-    return x.detach().requires_grad_()
+    return _plain(x).requires_grad_() if x.is_floating_point() or x.is_complex() else x.detach().clone()
+
+
+def _plain(x: Any) -> Any:
+    """What was made in inference mode cannot be recorded; a copy can."""
+    return x.clone() if x.is_inference() else x.detach()
 
 
 def _not_leaf(x: Any) -> Any:

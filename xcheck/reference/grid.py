@@ -278,8 +278,16 @@ PROBE_ENTRIES = np.tile(np.concatenate([np.arange(64, 128), -np.arange(64, 128)]
 
 def signed_probes(rng: np.random.Generator, count: int, size: int, scale: RealArray | float = 1.0) -> RealArray:
     """Draw vectors of entries `±(1 + i/64)`, i in 0..63, times powers of two: few bits, and none near zero."""
-    entries = np.frombuffer(rng.bytes(count * size).translate(PROBE_ENTRIES), np.int8).reshape(count, size)
-    return np.asarray(entries * (scale / 64))
+    result, shares = np.empty((count, size)), np.broadcast_to(np.asarray(scale), (size,))
+    for row in result:
+        for part in stretches(size):
+            np.multiply(random_bytes(rng, len(row[part]), PROBE_ENTRIES), shares[part] / 64, out=row[part])
+    return result
+
+
+def random_bytes(rng: np.random.Generator, size: int, table: bytes) -> NDArray[np.int8]:
+    """Draw from a table of 256 small whole numbers."""
+    return np.frombuffer(rng.bytes(size).translate(table), np.int8)
 
 
 def probe_shrink(count: int) -> float:

@@ -17,7 +17,6 @@ from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Directions, Grid, Probes, Rows
 
-
 Job = tuple[int, Rows, RealArray, RealArray, bool]
 """A level, directions, the places to go to, the displacements, and whether they lead ahead."""
 

@@ -10,7 +10,6 @@ import copy
 from collections import defaultdict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
