@@ -21,9 +21,9 @@ from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SINGLE_SHARE, SKIPPE
 from xcheck.localisation import Suspect, wrong_inputs, wrong_outputs
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes, stretches
+from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
-from xcheck.space import floor_power
+from xcheck.space import floor_power, stretches
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -25,6 +25,9 @@ EXPONENT = 0x7FF0_0000_0000_0000
 LONG = 2**20
 """From this many numbers on, memory is spared."""
 
+BLOCK = 2**16
+"""Numbers in one step of a pass over a long vector."""
+
 SAMPLED = 2**16
 """Numbers that a median is taken of; of more, every so-manieth."""
 
@@ -36,9 +39,14 @@ def floor_power(values: RealArray) -> RealArray:
     return np.asarray(np.ldexp(1.0, exponent, out=mantissa))
 
 
-def _median(sizes: RealArray, otherwise: float) -> float:
-    some = sizes[:: max(1, len(sizes) // SAMPLED)]
-    positive = some[some > 0]
+def stretches(size: int, start: int = 0) -> Iterator[slice]:
+    """Cut a long vector into parts that stay in the processor's cache."""
+    return (slice(k, min(k + BLOCK, start + size)) for k in range(start, start + size, BLOCK))
+
+
+def _typical(x: RealArray, otherwise: float) -> float:
+    sizes = np.abs(x[:: max(1, len(x) // SAMPLED)])
+    positive = sizes[(sizes > 0) & np.isfinite(sizes)]
     return float(np.median(positive)) if positive.size else otherwise
 
 
@@ -200,21 +208,21 @@ class Space:
         never so small that steps would leave the dtype.
         """
         typical = self.typical(x)
-        scale = np.abs(x)
-        scale[~np.isfinite(scale)] = 0.0
+        scale = np.empty(len(x))
         for block in self.blocks:
-            part = scale[block.slice]
-            part[part == 0] = _median(part, typical)
+            own = _typical(x[block.slice], typical)
             least = 2.0**-1000 if block.precision == 53 else SMALLEST.get(block.dtype.name, 2.0**-1000)
-            bits = part.view(np.int64)
-            bits &= EXPONENT  # the power of two not above; what is subnormal becomes 0
-            np.maximum(part, least, out=part)
+            for piece in stretches(block.size, block.start):
+                part = np.abs(x[piece], out=scale[piece])
+                part[(part == 0) | ~np.isfinite(part)] = own
+                bits = part.view(np.int64)
+                bits &= EXPONENT  # the power of two not above; what is subnormal becomes 0
+                np.maximum(part, least, out=part)
         return scale, typical
 
     def typical(self, x: RealArray) -> float:
         """Return the median size of the inputs that are not zero, 1 if all are."""
-        some = np.abs(x[:: max(1, len(x) // SAMPLED)])
-        return _median(some[np.isfinite(some)], 1.0)
+        return _typical(x, 1.0)
 
     def in_float64(self) -> Space:
         """Return the same space in 64-bit dtypes."""

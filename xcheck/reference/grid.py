@@ -6,7 +6,7 @@ A step along direction j at level e is `h = s_j 2^-e mu_e`: a scale of the input
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from zlib import crc32
@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 
 from xcheck.problem import Problem, Write
 from xcheck.protocol import RealArray
+from xcheck.space import stretches
 
 SPACING = {53: 3, 24: 2, 11: 1, 8: 1}
 """log2 of the ratio between neighbouring levels, by significand bits."""
 
 COARSE = {53: 11, 24: 3, 11: 1, 8: 0}
 """The coarsest of the three base levels; the finest is near the classical optimum 2^(-p/3) of central differences."""
-
-BLOCK = 2**16
-"""Numbers in one step of a pass over a long vector."""
 
 FINEST = 26
 """The finest base level of higher precision: half the bits of a difference are left for its digits."""
@@ -224,11 +222,6 @@ def displacement(x: RealArray, step: float, vector: RealArray) -> Write:
             np.add(base[piece], along[piece] * step, out=out[piece])
 
     return write
-
-
-def stretches(size: int) -> Iterator[slice]:
-    """Cut a long vector into parts that stay in the processor's cache."""
-    return (slice(start, start + BLOCK) for start in range(0, size, BLOCK))
 
 
 def _few_bits(grid: Grid, level: int) -> float:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, displacement, random_bytes, stretches
+from xcheck.reference.grid import Coordinates, Grid, displacement, random_bytes
 from xcheck.reference.sampler import Sampler
+from xcheck.space import stretches
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
 """Ulps that an input moves for one of the line."""
