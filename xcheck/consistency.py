@@ -72,18 +72,18 @@ def compare_modes(
         NotImplementedError: one of the modes has no rule for this function.
     """
     rng = np.random.default_rng((seed, 2))
-    v = signed_probes(rng, PROBES, problem.n) * problem.scale if vectors is None else vectors
-    w = signed_probes(rng, len(v), problem.m)
     single = vectors is None and (reverse is None) != (forward is None) and problem.precision >= ONE_IS_ENOUGH
     if single:
-        one = _probe_of_all_digits(rng, problem.n, problem.precision) * problem.scale
-        side = _measure(problem, reverse, forward, one, _probe_of_all_digits(rng, problem.m, problem.precision))
+        v, w = (_probe_of_all_digits(rng, size, problem.precision) for size in (problem.n, problem.m))
+        v *= problem.scale
+        side = _measure(problem, reverse, forward, v, w)
     else:
+        v, w = _probes(problem, rng, vectors)
         side = _from_matrices(reverse, forward, v) or _measure(problem, reverse, forward, v, w)
-    count = 1 if single else len(v)
     allowed = ROUNDING[problem.precision] * 2.0**-problem.precision * side.magnitude
     if not np.all(np.abs(side.forward - side.reverse) <= allowed):
-        count = len(v)
+        if single:
+            v, w = _probes(problem, rng, None)
         side = _measure(problem, reverse, forward, v, w)
         allowed = _allowed(problem, reverse, forward, v, w, side)
     apart = np.abs(side.forward - side.reverse)
@@ -108,7 +108,7 @@ def compare_modes(
         limit,
         float(np.max(allowed / size, initial=0.0, where=same)),
         (),
-        f"inner products with {count} probe{'s' * (count > 1)}",
+        f"inner products with {len(v)} probe{'s' * (len(v) > 1)}",
     )
 
 
@@ -144,10 +144,17 @@ def _allowed(
     return np.asarray(allowed + np.minimum(8 * noise, cap) + unit / 8 * (largest + values))
 
 
+def _probes(problem: Problem, rng: np.random.Generator, vectors: RealArray | None) -> tuple[RealArray, RealArray]:
+    """Draw probes of few bits of the inputs, unless they are given, and of the outputs."""
+    v = signed_probes(rng, PROBES, problem.n) * problem.scale if vectors is None else vectors
+    return v, signed_probes(rng, len(v), problem.m)
+
+
 def _probe_of_all_digits(rng: np.random.Generator, size: int, precision: int) -> RealArray:
     """Draw one vector, shape (1, size), of entries between 1 and 2 in magnitude with all of `precision` bits."""
     steps = 2.0 ** (precision - 1)
-    return np.asarray(rng.choice((-1.0, 1.0), (1, size)) * np.floor(rng.uniform(1.0, 2.0, (1, size)) * steps) / steps)
+    drawn = rng.uniform(-1.0, 1.0, (1, size))
+    return np.asarray(np.copysign(np.floor((1.0 + np.abs(drawn)) * steps) / steps, drawn))
 
 
 def _from_matrices(reverse: Claim | None, forward: Claim | None, v: RealArray) -> _Side | None:
@@ -161,7 +168,7 @@ def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: 
     if reverse is not None:
         push = Forward(problem).push
         pushed = np.array([push(x) for x in v])
-        magnitude = np.array([[_magnitude(row, x) for row in reverse.value] for x in v]) + np.abs(pushed)
+        magnitude = _magnitudes(reverse.value, v) + np.abs(pushed)
         return _Side(pushed, (reverse.value @ v.T).T, magnitude)
     pull = Reverse(problem).pull
     pulled = np.array([pull(x) for x in w])
@@ -174,9 +181,10 @@ def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: 
     return _Side((w * pushed).sum(axis=1), (v * pulled).sum(axis=1), magnitude, bilinear=True)
 
 
-def _magnitude(row: RealArray, vector: RealArray) -> float:
-    """Return the sum of the terms' magnitudes in the product of two vectors."""
-    return float(sum(np.sum(np.abs(row[part] * vector[part])) for part in stretches(len(vector))))
+def _magnitudes(matrix: RealArray, vectors: RealArray) -> RealArray:
+    """Return the sums of the terms' magnitudes in the products of a matrix with vectors (k, n), shape (k, m)."""
+    parts = (np.abs(vectors[:, part]) @ np.abs(matrix[:, part]).T for part in stretches(vectors.shape[1]))
+    return np.asarray(sum(parts, np.zeros((len(vectors), len(matrix)))))
 
 
 def _linearity_noise(

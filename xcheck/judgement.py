@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from xcheck.protocol import RealArray
 from xcheck.reference.complex_step import applies, complex_step, held
-from xcheck.reference.confirm import NO_DERIVATIVE, VETOES, adds_up, confirm
+from xcheck.reference.confirm import NO_DERIVATIVE, STEPPED, VETOES, adds_up, confirm
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Rows, mirrored
 from xcheck.reference.polish import polish
 from xcheck.reference.screen import Screening, screen
+from xcheck.reference.stairs import DOUBTED, step_sizes, suspicious_lines
+from xcheck.reference.stairs import applies as stairs_apply
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.wider import wider_scales
 from xcheck.reference.windows import Mask
@@ -288,6 +290,7 @@ def judge(
         scaled = np.where(claimed == 0, 0.0, claimed / units)  # units may underflow
         case, found = _screened(witness, scaled, precision, shift, allowance, evidence)
         open_ = case.result.verdict != AGREE
+        doubtful = suspicious_lines(witness, ~open_ if wanted is None else ~open_ & wanted, case.result.value)
         if wanted is not None:
             open_ &= wanted
             case.result.verdict[~wanted], case.result.reason[~wanted] = SKIPPED, 0
@@ -295,6 +298,7 @@ def judge(
         if len(rows):
             _investigate(case, rows, open_[rows], found.at(rows))
             _forgive_one_triangle(case)
+        _reread_steps(case, doubtful, precision, shift)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
             _forgive_own_rounding(case, exact() / units)
         if evidence is not None and np.any(case.result.suspected()):
@@ -312,6 +316,36 @@ def judge(
         if wider and evidence is None:
             _look_wider(witness, result, claimed, precision, shift)
         return result
+
+
+def _reread_steps(case: _Case, doubtful: Mask, precision: int, shift: RealArray | None) -> None:
+    """Judge entries anew whose values move in steps, with the steps taken for noise.
+
+    Args:
+        case: what was judged.
+        doubtful: entries that agree, and look exactly linear near the point and not farther off.
+        precision, shift: as for `judge`.
+    """
+    witness, result = case.witness, case.result
+    if not stairs_apply(witness):
+        return
+    stepped = (result.verdict == INCONCLUSIVE) & (result.reason == SENTENCES.index(VETOES[STEPPED]))
+    if not np.any(stepped | doubtful):
+        return
+    heights = step_sizes(witness, stepped, result.value)
+    heights = np.maximum(heights, step_sizes(witness, doubtful, result.value, DOUBTED))
+    for row in np.flatnonzero(np.any(heights > 0, axis=1)):
+        rows, wanted = np.array([row]), heights[row : row + 1] > 0
+        other = witness.with_steps(rows, heights[row])
+        units = witness.units[rows]
+        found = judge(other, case.claimed[rows] * units, precision, wanted, shift, wider=False)
+        _, output = np.nonzero(wanted)
+        for name in ("verdict", "reason", "retested", "second_opinion"):
+            getattr(result, name)[row, output] = getattr(found, name)[0, output]
+        for name in ("value", "bar", "rounding"):
+            getattr(result, name)[row, output] = (getattr(found, name) / units)[0, output]
+        poor = wanted & (found.verdict == INCONCLUSIVE)
+        result.give_reason(poor, rows, VETOES[STEPPED])
 
 
 def _look_wider(
@@ -372,7 +406,18 @@ def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, fo
     blank = np.zeros(scaled.shape, np.int8)
     result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, *np.zeros((2, *scaled.shape), bool))
     case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool))
-    return case, ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
+    open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
+    _own_to_hidden_rounding(case, ~open_)
+    return case, open_
+
+
+def _own_to_hidden_rounding(case: _Case, agreed: Mask) -> None:
+    """Do not call a zero exact: 1 - tanh(x)^2 is zero from 19 on, by the rounding of an inner value of size 1."""
+    witness, result = case.witness, case.result
+    zero = agreed & (result.value == 0) & (result.bar == 0) & (witness.sampler.center == 0)
+    if np.any(zero):
+        hidden = witness.z * witness.grid.value_unit / (witness.sampler.size * 2.0**-witness.grid.finest)
+        result.bar = np.where(zero, hidden, result.bar)
 
 
 def _lower_precision_allowance(
@@ -686,5 +731,5 @@ def _hear_complex_step(case: _Case, rows: Rows, open_: Mask) -> bool:
     contradicted = (result.verdict[rows] == DISAGREE) & same
     exact = bar <= 2.0**-20 * np.abs(value)
     result.give_reason(contradicted & exact, rows, CONTRADICTED)
-    result.give_reason(contradicted & ~exact, rows, ILL_CONDITIONED)
+    result.give_reason(contradicted & ~exact & case.smooth[rows], rows, ILL_CONDITIONED)
     return bool(np.any(contradicted))

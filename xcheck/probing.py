@@ -417,7 +417,7 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     """Return the median share of one input in every product, shape (d, r); 0 where the gradient is zero."""
     result = np.zeros((len(vectors), len(gradients)))
     for k, gradient in enumerate(gradients):
-        count = np.count_nonzero(gradient)
+        count = int(np.count_nonzero(gradient))
         step = max(1, count // SAMPLED)
         connected = np.arange(count)[::step] if count == gradient.size else np.flatnonzero(gradient)[::step]
         if len(connected):

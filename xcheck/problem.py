@@ -240,7 +240,7 @@ class Problem:
         result = np.full((1, self.m), np.nan)
         try:
             places = zip(self.inputs.blocks, self.call.varying, strict=True)
-            natives = [self._written(block, leaf, write) for block, leaf in places]
+            natives = [self._written(block, x, write) for block, x in places]
             result[0] = self.from_native(self.backend.value(self.flat, natives))
         except OutputChanged:
             raise
@@ -410,9 +410,9 @@ def _changed_constants(call: Call, constants: Sequence[Any]) -> list[str]:
 def _same_bytes(a: NDArray[Any], b: NDArray[Any] | None) -> bool:
     if b is None or a.shape != b.shape or a.nbytes != b.nbytes or a.dtype.hasobject or b.dtype.hasobject:
         return b is not None and a.shape == b.shape and a.tobytes() == b.tobytes()
-    words = np.uint64 if a.nbytes % 8 == 0 else np.uint8
-    first, second = (np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b))
-    return np.array_equal(first, second)
+    words = np.dtype(np.uint64 if a.nbytes % 8 == 0 else np.uint8)
+    one, other = (np.ascontiguousarray(array).reshape(-1).view(words) for array in (a, b))
+    return bool(np.array_equal(one, other))
 
 
 def _as_array(backend: Backend, leaf: Any) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Probes, Rows, probe_shrink, signed_probes
 from xcheck.reference.noise import ladder_noise, quiet_below
-from xcheck.reference.stairs import follow_steps
+from xcheck.reference.stairs import step_sizes
 from xcheck.reference.status import Status
 from xcheck.reference.windows import KAPPA, Ladder, Mask, Windows, central_sequence, central_windows
 from xcheck.reference.witness import Witness
@@ -28,9 +28,18 @@ VETOES = (
     "the difference is small and only one range of step sizes shows it",
     "the difference is small enough to come from rounding inside the function",
     "the function has structure finer than its floating-point inputs",
-    "the function's values move in steps here, and the claim follows their trend (a witness= could settle it)",
+    "the function's values move in steps here, since a number inside it is rounded (a witness= could settle it)",
 )
 """Why a suspected entry is not called wrong, by code; 0 is no veto."""
+
+FINER = 7
+"""The code of structure finer than the floats."""
+
+STEPPED = 8
+"""The code of values that move in steps."""
+
+NEIGHBOURS = (-2.0, -1.0, 1.0, 2.0)
+"""Floats beside the point, in ulps."""
 
 
 def confirm(
@@ -57,9 +66,25 @@ def confirm(
         ladder, floor = fresh.ladder(levels, rows, keep)
         where = (row, keep[0])
         veto[where] = _vetoes(fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where))
+    for row in np.flatnonzero(np.any(veto == FINER, axis=1)):
+        finer = np.flatnonzero(veto[row] == FINER)
+        veto[row, finer[_differs_by_ulps(fresh, int(row), finer)]] = 0
     open_ = wanted & (veto == 0) & np.isfinite(claimed) & np.isfinite(second.value)
-    veto[follow_steps(fresh, open_, second.value, claimed)] = len(VETOES) - 1
+    veto[step_sizes(fresh, open_, second.value) > 0] = STEPPED
     return second, veto
+
+
+def _differs_by_ulps(fresh: Witness, row: int, outputs: Rows) -> Mask:
+    """Tell which outputs change from float to float as much as over many: noise, and no structure of a finer scale."""
+    directions = fresh.directions
+    if not isinstance(directions, Coordinates):
+        return np.zeros(len(outputs), bool)
+    problem, sampler = fresh.problem, fresh.sampler
+    points = np.repeat(problem.x[None], len(NEIGHBOURS), axis=0)
+    j = directions.index[row]
+    points[:, j] += np.array(NEIGHBOURS) * np.spacing(np.abs(problem.x[j])) * 2.0 ** (53 - fresh.grid.precision)
+    change = (sampler.seen(problem.values(points))[:, outputs] - sampler.center[outputs]) / sampler.size[outputs]
+    return np.asarray(np.sqrt(np.mean(change**2, axis=0)) > fresh.noise()[outputs] / 8)
 
 
 def adds_up(witness: Witness, outputs: Rows, known: Mask, value: RealArray, bar: RealArray) -> Mask:

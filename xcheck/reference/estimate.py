@@ -143,13 +143,15 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     reach = ladder.h[np.minimum(first, len(ladder.h) - 1), pairs]
     change = np.fmax(np.abs(ladder.above), np.abs(ladder.below))
     beside = change[np.maximum(first - 1, 0), pairs]
-    near = ladder.h <= 1.04 * ladder.reach
+    near = (ladder.h <= 1.04 * ladder.reach) & np.isfinite(change)
     farthest = np.max(np.where(near, ladder.h, 0.0), axis=0)
     jitter = np.max(np.where(near, change, 0.0), axis=0)
     quantum = rules.unit * ladder.inner
     changed = [np.where(near & (c != 0), np.abs(c), np.inf) for c in (ladder.above, ladder.below)]
     least = np.min(changed, axis=(0, 1))  # rounding does not grow with the step, whatever the size of inner values
+    edge = np.any(~np.isfinite(change) & (ladder.h <= ladder.reach * 1.04), axis=0)  # no step may be larger
     far = (farthest > 0.1) & (farthest * rules.group > 0.4 * ladder.reach)  # a coarser group would be out of reach
+    far |= edge
     constant = (open_ | (np.abs(result.value) <= result.bar)) & far & (jitter <= JITTER * np.minimum(quantum, least))
     staircase = open_ & ~constant & far & (steps >= 3) & (beside > STAIRCASE * quantum)
     sides = [np.max(np.where(near, np.abs(change), 0.0), axis=0) for change in (ladder.above, ladder.below)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,16 +98,12 @@ def _along_line(sampler: Sampler, offsets: RealArray) -> RealArray:
     return np.array([sampler.seen(values) for values in sampler.line[: len(offsets)]]) / sampler.size
 
 
-def line_points(problem: Problem, grid: Grid, short: bool) -> RealArray | None:
-    """Return the line's points, or the first half of them, shape (8, n) or (4, n); None if one batch cannot hold them.
-
-    Large problems do without the memory.
-    """
+def line_points(problem: Problem, grid: Grid, short: bool) -> RealArray:
+    """Return the line's points, or the first half of them, shape (8, n) or (4, n); none if they fill a batch."""
     offsets = _line_offsets(grid)
-    offsets = offsets[: len(offsets) // (1 + short), None]
     if len(offsets) * (problem.n + problem.m) > CHUNK:
-        return None
-    return np.asarray(problem.x + offsets * _line_strides(problem, grid))
+        return np.empty((0, problem.n))
+    return np.asarray(problem.x + offsets[: len(offsets) // (1 + short), None] * _line_strides(problem, grid))
 
 
 def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
@@ -160,6 +158,7 @@ def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool
     return LINE_SAFETY * best
 
 
+@lru_cache(maxsize=64)
 def _line_offsets(grid: Grid) -> RealArray:
     """Choose eight offsets in ulps; the first four and the last four have two on either side each."""
     signs = np.tile([1.0, 1.0, -1.0, -1.0], 2)
@@ -191,18 +190,28 @@ def quiet_below(sigma: RealArray, d: RealArray, s: RealArray, h: RealArray) -> N
 
 def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray:
     """Fit polynomials through every column and return the residuals' standard deviations; NaN where points lack."""
-    basis = np.vander(t / np.max(np.abs(t)), degree + 1)
+    places = tuple((t / np.max(np.abs(t))).tolist())
     finite = np.isfinite(y)
+    if np.all(finite):
+        return _fit(places, degree, y)
     whole = np.all(finite, axis=0)
     result = np.full(y.shape[1], np.nan)
     if np.any(whole):
-        result[whole] = _fit(basis, y[:, whole])
+        result[whole] = _fit(places, degree, y[:, whole])
     for i in np.flatnonzero(~whole & (np.sum(finite, axis=0) >= max(fewest, degree + 2))):
-        result[i] = _fit(basis[finite[:, i]], y[finite[:, i], i : i + 1])[0]
+        known = tuple(place for place, there in zip(places, finite[:, i], strict=True) if there)
+        result[i] = _fit(known, degree, y[finite[:, i], i : i + 1])[0]
     return result
 
 
-def _fit(basis: RealArray, y: RealArray) -> RealArray:
-    q, _ = np.linalg.qr(basis)
+def _fit(places: tuple[float, ...], degree: int, y: RealArray) -> RealArray:
+    q = _polynomials(places, degree)
     rest = y - q @ (q.T @ y)
-    return np.asarray(np.sqrt(np.sum(rest**2, axis=0) / (len(basis) - basis.shape[1])))
+    return np.asarray(np.sqrt(np.sum(rest**2, axis=0) / (len(places) - degree - 1)))
+
+
+@lru_cache(maxsize=64)
+def _polynomials(places: tuple[float, ...], degree: int) -> RealArray:
+    """Return an orthonormal basis of the polynomials at some places, shape (places, degree + 1)."""
+    q, _ = np.linalg.qr(np.vander(places, degree + 1))
+    return np.asarray(q)

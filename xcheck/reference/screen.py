@@ -95,6 +95,7 @@ def _screen_rows(
         bound = KAPPA * q * np.abs(da - c) + (witness.z / np.sqrt(2)) * sigma / hb + 4 * witness.grid.unit * np.abs(c)
         apart = np.abs(db - c)
         smooth = even[1] <= KAPPA * q * even[0] + (witness.z * np.sqrt(6)) * sigma
+        smooth &= (db != 0) | (da == 0) | (samples.above[1] != f0)  # flat beside the point and not farther off
         result.passed[part] = np.isfinite(c) & (apart <= bound + rounding) & smooth
         result.value[part] = db + (db - da) * (q / (1 - q))
         result.bar[part] = bound + apart

@@ -1,8 +1,8 @@
 """Values that move in steps: an inner number has few digits left, and what is computed from it is smooth in between.
 
 `x * (1 + erf(x / sqrt(2)))` at -8: 1 + erf is a few units of 1e-16, so the function is a staircase times x. Between two
-steps it is a clean straight line whose slope has nothing to do with the function's. No noise shows, and a derivative
-that follows the trend of the steps seems wrong.
+steps it is a clean straight line whose slope has nothing to do with the function's, and no noise shows. Read as noise
+of the size of a step, the same values give an honest slope from larger distances, or none.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from xcheck.reference.witness import Witness
 POINTS = 64
 """Points on a line through x, half of them on either side."""
 
-SPANS = (4.0, 16.0, 64.0, 1.0)
-"""How far the points reach, in units of the step at which the values leave the line."""
+SPANS = 4.0 ** np.arange(10)
+"""How far the points reach, in units of the step at which the values leave the line: the point may be close to one."""
 
-ABRUPT = 512.0
-"""The remainder of a smooth function falls by 64 from one level to the next; one that falls by this has leapt."""
+ABRUPT = 2048.0
+"""The remainder of a smooth function falls by 64 or 512 from one level to the next; one that falls by this leapt."""
 
 LOUD = 2.0**10
 """A leap is this many times larger than what noise could do."""
@@ -29,34 +29,96 @@ LOUD = 2.0**10
 STEPS = 3
 """So many leaps in different places make a staircase; a kink or a jump makes one."""
 
+FAR = (2, 5, 8)
+"""Levels at which a line is looked for leaps."""
 
-def follow_steps(witness: Witness, wanted: Mask, value: RealArray, claimed: RealArray) -> Mask:
-    """Tell which claims follow the trend of a staircase, where the values cannot settle them.
+LOOKED = 16
+"""Directions of wrong claims that are looked at one by one, at most."""
 
-    Costs nothing unless the values leave the measured line abruptly, and up to 260 evaluations a direction then.
+DOUBTED = 4
+"""Directions of right claims that are, at most."""
+
+
+def step_sizes(witness: Witness, wanted: Mask, value: RealArray, most: int = LOOKED) -> RealArray:
+    """Return how high the steps are that the values of wanted entries move in, 0 where they do not, shape (d, m).
+
+    Costs 6 evaluations a direction, and up to 650 more where values leave the measured line abruptly.
 
     Args:
         witness: has measured the entries.
         wanted: which entries to look at, shape (d, m).
-        value, claimed: the measured slopes and the claims, shape (d, m), normalised.
+        value: the measured slopes, shape (d, m), normalised.
+        most: how many directions.
     """
-    result = np.zeros(wanted.shape, bool)
-    if not isinstance(witness.directions, Coordinates) or witness.grid.precision < 53:
+    result = np.zeros(wanted.shape)
+    if not applies(witness):
         return result
-    for row in np.flatnonzero(np.any(wanted, axis=1)):
-        outputs = np.flatnonzero(wanted[row])
+    for row in np.flatnonzero(np.any(wanted, axis=1))[:most]:
+        outputs = np.flatnonzero(wanted[row] & np.isfinite(value[row]))
         leap = _leap(witness, int(row), outputs, value[row, outputs])
         for k in np.unique(leap[leap > 0]):
             which = outputs[leap == k]
-            for span in SPANS:
+            for reach in np.minimum(SPANS[SPANS * k < 2.0] * k, 0.5):
                 if not np.all(result[row, which]):
-                    result[row, which] |= _is_trend(witness, int(row), which, span * k, claimed[row, which])
+                    result[row, which] = np.maximum(result[row, which], _steps(witness, int(row), which, reach))
     return result
+
+
+def applies(witness: Witness) -> bool:
+    """Tell whether steps can be told from noise: float64 values along coordinates, read as they are."""
+    plain = isinstance(witness.directions, Coordinates) and witness.grid.precision == 53
+    return plain and not witness.problem.relative and not witness.stepped and witness.sampler.repeatable
+
+
+def suspicious_lines(witness: Witness, passed: Mask, value: RealArray) -> Mask:
+    """Tell which entries look exactly linear near the point and do not farther off, shape (d, m).
+
+    Linear functions do near and far, smooth ones not even near. All inputs of a block are moved at once, by a
+    thirty-second of their scales; costs two evaluations a block.
+
+    Args:
+        witness: has evaluated the base levels.
+        passed: entries that agree so far.
+        value: their slopes, normalised.
+    """
+    result = np.zeros(passed.shape, bool)
+    if not applies(witness) or len(witness.directions.scale) != witness.problem.n:
+        return result
+    linear = passed & _linear_nearby(witness)
+    problem, sampler = witness.problem, witness.sampler
+    rng = np.random.default_rng((witness.grid.seed, 8))
+    for block in problem.inputs.blocks:
+        part = block.slice
+        outputs = np.flatnonzero(np.all(linear[part], axis=0)) if block.size else np.zeros(0, np.intp)
+        if not len(outputs):
+            continue
+        share = rng.choice([-1.0, 1.0], block.size) * rng.uniform(0.7, 1.0, block.size) * 2.0**-5
+        points = np.repeat(problem.x[None], 2, axis=0)
+        points[:, part] += np.outer([1.0, -1.0], share * witness.directions.scale[part])
+        moved = points[:, part] - problem.x[part]
+        values = sampler.seen(problem.values(points))[:, outputs] / sampler.size[outputs]
+        center = sampler.center[outputs] / sampler.size[outputs]
+        steps = moved / witness.directions.scale[part]
+        off = np.abs(values - center - steps @ value[part][:, outputs])
+        size = np.abs(values) + np.abs(center) + np.abs(steps) @ np.abs(value[part][:, outputs])
+        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs])
+        result[part, outputs[np.any(off > quiet, axis=0)]] = True
+    return result
+
+
+def _linear_nearby(witness: Witness) -> Mask:
+    """Tell which entries show no curvature at all at the finer base level, not even that of a smooth function."""
+    _, _, fine = witness.grid.group(0)
+    samples = witness.sampler.take((fine,), np.arange(witness.directions.count))
+    up, down = samples.above[0] - samples.center, samples.center - samples.below[0]
+    even = up - down - (up + down) * ((samples.plus - samples.minus) / (samples.plus + samples.minus))[0][:, None]
+    size = np.abs(samples.center) + np.abs(up) + np.abs(down)
+    return np.asarray(np.abs(even) <= 8 * witness.grid.unit * size)
 
 
 def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealArray:
     """Return the smallest step at which values leave the line abruptly; 0 where there is none."""
-    levels = witness.levels_known(row)
+    levels = tuple(sorted({*witness.levels_known(row), *witness.reachable(FAR, row)}))
     samples = witness.sampler.take(levels, np.array([row]))
     above, below, center = samples.above[:, 0, outputs], samples.below[:, 0, outputs], samples.center[outputs]
     plus, minus = samples.plus[:, 0, None], samples.minus[:, 0, None]
@@ -72,11 +134,11 @@ def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealAr
     return result
 
 
-def _is_trend(witness: Witness, row: int, outputs: Rows, reach: float, claimed: RealArray) -> Mask:
+def _steps(witness: Witness, row: int, outputs: Rows, reach: float) -> RealArray:
+    """Return how far values leap at most between neighbouring points of a line, where they leap in many places."""
     directions, sampler = witness.directions, witness.sampler
     assert isinstance(directions, Coordinates)
-    steps = np.arange(-POINTS // 2, POINTS // 2 + 1)
-    t = steps * (min(reach, 0.5) * 2 / POINTS)
+    t = np.arange(-POINTS // 2, POINTS // 2 + 1) * (reach * 2 / POINTS)
     points = np.repeat(witness.problem.x[None], len(t), axis=0)
     points[:, directions.index[row]] += t * directions.scale[row]
     values = sampler.seen(witness.problem.values(points))[:, outputs] / sampler.size[outputs]
@@ -87,8 +149,6 @@ def _is_trend(witness: Witness, row: int, outputs: Rows, reach: float, claimed: 
         leaps = bent > LOUD * quiet
         places = np.sum(leaps[1:] & ~leaps[:-1], axis=0) + leaps[0]
         stairs = (places >= STEPS) & (np.median(bent, axis=0) <= quiet) & np.all(np.isfinite(values), axis=0)
-        far = np.abs(steps) >= POINTS // 8
-        secants = (values[far] - values[POINTS // 2]) / t[far, None]
-    low, high = np.min(secants, axis=0), np.max(secants, axis=0)
-    slack = (high - low) / 2
-    return np.asarray(stairs & (claimed >= low - slack) & (claimed <= high + slack))
+    near = bent[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
+    height = np.where(np.any(near > LOUD * quiet, axis=0), np.max(near, axis=0), np.max(bent, axis=0))
+    return np.where(stairs, height, 0.0)

@@ -39,6 +39,7 @@ class Witness:
         sampler: the values.
         row_scale: the largest trusted derivative of every output, shape (m,), normalised.
         slope_scale: the same per unit of the inputs instead of per scale of each, shape (m,).
+        stepped: whether the values are known to move in steps, which are taken for noise.
         ceiling: bars wider than this are not resolved, shape (d, m), normalised; None for no such limit.
         z: the quantile that bars cover, which grows with the logarithm of the number of entries.
     """
@@ -75,14 +76,28 @@ class Witness:
         self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
         self.z = _quantile(self.entries)
+        self._given = noise
         self._noise = None if noise is None else noise / self.sampler.size
         self._begun = False
+        self.stepped = False
         self.ceiling: RealArray | None = None
         self._known_levels: dict[tuple[float, bool, frozenset[int]], tuple[int, ...]] = {}
 
     def fresh(self, rows: Rows) -> Witness:
         """Return a witness on some of the directions whose every point is another."""
-        return Witness(self.problem, self.directions.subset(rows), self.grid.seed + 1, self.project, self.entries)
+        directions, seed = self.directions.subset(rows), self.grid.seed + 1
+        other = Witness(self.problem, directions, seed, self.project, self.entries, self._given)
+        other.stepped = self.stepped
+        return other
+
+    def with_steps(self, rows: Rows, heights: RealArray) -> Witness:
+        """Return a fresh witness on some of the directions that takes steps of such heights, (m,), for noise."""
+        noise = np.maximum(self.noise(), heights) * self.sampler.size
+        other = Witness(
+            self.problem, self.directions.subset(rows), self.grid.seed + 3, self.project, self.entries, noise
+        )
+        other.stepped = True
+        return other
 
     def projected(self, project: RealArray, entries: int) -> Witness:
         """Return a witness on the outputs times `project`, shape (m, r), which knows every value of this one."""
@@ -163,6 +178,11 @@ class Witness:
         result.status[:, ~finite] = Status.NONFINITE
         open_ = wanted & finite
         plan = {i: set(groups) for i in np.flatnonzero(np.any(open_, axis=1)).tolist()}
+        still = np.flatnonzero(self._still(rows, open_))
+        for i, leap in zip(
+            still.tolist(), self._leaps(rows[still], max(groups), np.full(len(still), np.inf)), strict=True
+        ):
+            plan[i] |= {max(groups) + leap, max(groups) + max(1, leap - 1)}  # flat so far: look all the way at once
         for _ in range(rounds):
             for levels, places in self._by_levels(rows, plan).items():
                 self._measure_rows(levels, rows, places, open_, result)
@@ -225,6 +245,18 @@ class Witness:
             explain(ladder, self.rules(floor), found)
             row, output = np.nonzero(keep)
             result.put((part[row], output), found)
+
+    def _still(self, rows: Rows, open_: Mask) -> Mask:
+        """Tell along which directions no wanted value has moved at the steps that are known from the beginning."""
+        coarse, _, fine = self.grid.group(0)
+        still = np.any(open_, axis=1)
+        step = max(1, PAIRS // max(1, self.sampler.m))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            samples = self.sampler.take((coarse, fine), rows[part])
+            moved = np.any((samples.above != samples.center) | (samples.below != samples.center), axis=0)
+            still[part] &= ~np.any(moved & open_[part], axis=1)
+        return np.asarray(still)
 
     def _resolved(self, rows: Rows, result: Estimate, size: RealArray) -> Mask:
         sharp = (result.status <= Status.FLAT) & (result.bar <= self._wanted(rows, size))

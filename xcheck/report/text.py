@@ -66,9 +66,10 @@ def _count(c: Comparison) -> str:
 
 def _entry(e: Entry) -> str:
     text = f"{e.name}: {_number(e.claimed)} claimed, {_measured(e)}"
-    if e.verdict is not Verdict.DISAGREE or not math.isfinite(e.ratio):
+    alike = math.isfinite(e.ratio) and abs(e.ratio - 1) < 5e-4
+    if not math.isfinite(e.ratio) or (e.verdict is not Verdict.DISAGREE and not alike):
         return text
-    if abs(e.ratio - 1) < 5e-4:
+    if alike:
         return f"{text} (off by {abs(e.claimed - e.measured):.2g}, {abs(e.ratio - 1):.1g} of it)"
     return f"{text} (ratio {e.ratio:.4g})" if e.claimed else text
 
