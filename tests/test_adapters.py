@@ -633,3 +633,21 @@ def test_keras_parameters_have_their_paths_as_names(tf: Any, tensorflow_backend:
         tape.watch(given["head/kernel"])
         y = function(given, tf.ones((1, 3)))
     np.testing.assert_array_equal(tape.gradient(y, given["head/kernel"]), np.ones((3, 2)))
+
+
+def test_torch_lets_functions_change_long_inputs_in_place_too(torch: Any) -> None:
+    from xcheck_backends.torch_ import LONG, TorchBackend
+
+    def f(xs: Any) -> Any:
+        xs[0].mul_(2.0)
+        return [(torch.sin(xs[0]) * xs[0]).sum()]
+
+    def point() -> Any:
+        return torch.linspace(0.1, 1.0, LONG, dtype=torch.float64)
+
+    backend, z, one = TorchBackend(), 2 * point(), torch.ones((), dtype=torch.float64)
+    slope = 2 * (torch.cos(z) * z + torch.sin(z))
+    _, pullback = backend.vjp(f, [point()])
+    assert torch.allclose(pullback([one])[0], slope)
+    _, tangents = backend.jvp(f, [point()], [torch.ones_like(z)])
+    assert torch.allclose(tangents[0], slope.sum())

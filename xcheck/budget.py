@@ -36,6 +36,9 @@ FIXED = 6
 PER_ENTRY = 5e-7
 """Seconds that comparing one entry takes, as measured on a Jacobian of a million."""
 
+PER_NUMBER = 1e-9
+"""Seconds that putting down one number of a point takes, in a batch too."""
+
 TIMED = 16
 """Points in a batched call that is timed."""
 
@@ -111,7 +114,7 @@ def _seconds(problem: Problem, reference: Problem, evaluations: int, limit: floa
     if calls * reference.first_seconds + entries <= limit or entries > limit:
         return calls * reference.first_seconds + entries
     reference.values(reference.x[None])
-    if calls * reference.seconds + entries <= limit:
+    if calls * reference.seconds + entries <= limit or evaluations * (problem.n + problem.m) * PER_NUMBER > limit:
         return calls * reference.seconds + entries
     points = np.repeat(reference.x[None], TIMED, axis=0)
     reference.values(points)  # the first call may compile, and verifies the batch

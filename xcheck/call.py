@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xcheck.protocol import Backend, Native, supports_modules
 from xcheck.pytree import Path, Structure, flatten, named_paths
 from xcheck.registry import infer, module_owner, owner, resolve
-from xcheck.space import PRECISION, is_differentiable, widened
+from xcheck.space import PRECISION, is_differentiable, lay_end_to_end, widened
 
 Wrt = int | str | Sequence[int | str] | None
 
@@ -174,7 +174,7 @@ def read_call(
     leaves = tuple(_classify(leaf, value, chosen) for leaf, value in zip(named, values, strict=True))
     call = Call(function, chosen, structure, _select(leaves, wrt), title, bound is not None)
     _require_something(call)
-    return call
+    return call.at(lay_end_to_end([leaf.array for leaf in call.varying if leaf.array is not None]))
 
 
 def _require_callable(function: Any) -> None:

@@ -13,7 +13,8 @@ from xcheck.derivatives import Forward, Reverse, quantity_of
 from xcheck.planting import Plants, Product, plant, plant_in_push
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import signed_probes, stretches
+from xcheck.reference.grid import signed_probes
+from xcheck.space import stretches
 from xcheck.verdict import Verdict
 
 PROBES = 3

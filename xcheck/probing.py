@@ -22,9 +22,9 @@ from xcheck.localisation import Suspect, wrong_inputs, wrong_outputs
 from xcheck.planting import Plants, Product, plant_in_pull, plant_in_push, remembering
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes, stretches
+from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
-from xcheck.space import floor_power
+from xcheck.space import floor_power, stretches
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 
@@ -512,7 +512,7 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     for k, gradient in enumerate(gradients):
         count = int(np.count_nonzero(gradient))
         step = max(1, count // SAMPLED)
-        connected = np.arange(0, count, step) if count == gradient.size else np.flatnonzero(gradient)[::step]
+        connected = np.arange(count)[::step] if count == gradient.size else np.flatnonzero(gradient)[::step]
         if len(connected):
             result[:, k] = np.nanmedian(np.abs(vectors[:, connected] * gradient[connected]), axis=1)
     return result

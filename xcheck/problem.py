@@ -19,13 +19,10 @@ from numpy.typing import NDArray
 from xcheck.call import Call, Leaf
 from xcheck.protocol import Backend, Native, RealArray, SupportsBatch, supports_batch
 from xcheck.pytree import Path, Structure, flatten, named_paths
-from xcheck.space import Block, Space, is_differentiable
+from xcheck.space import LONG, Block, Space, is_differentiable
 
 CHUNK = 2**22
 """Numbers in one batched call: inputs and outputs of all its points together."""
-
-LONG = 2**20
-"""From this many inputs on, memory is spared."""
 
 SLOW = 0.02
 """Seconds for one point from which a batched call pays for few points too; some frameworks compile at every call."""
@@ -275,7 +272,7 @@ class Problem:
     def _written(self, block: Block, leaf: Leaf, write: Write) -> Native:
         numbers = np.empty(block.size)
         write(numbers, block.slice)
-        adopt = getattr(self.backend, "adopt", self.backend.from_numpy)
+        adopt: Callable[..., Native] = getattr(self.backend, "adopt", self.backend.from_numpy)
         return adopt(block.unpack(numbers), like=leaf.value)
 
     def _values_batched(self, points: RealArray, backend: SupportsBatch) -> RealArray | None:

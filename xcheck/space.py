@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -22,6 +22,12 @@ SMALLEST = {"float32": 2.0**-110, "complex64": 2.0**-110, "float16": 2.0**-12, "
 EXPONENT = 0x7FF0_0000_0000_0000
 """Where a 64-bit number keeps its exponent."""
 
+LONG = 2**20
+"""From this many numbers on, memory is spared."""
+
+BLOCK = 2**16
+"""Numbers in one step of a pass over a long vector."""
+
 SAMPLED = 2**16
 """Numbers that a median is taken of; of more, every so-manieth."""
 
@@ -33,10 +39,40 @@ def floor_power(values: RealArray) -> RealArray:
     return np.asarray(np.ldexp(1.0, exponent, out=mantissa))
 
 
-def _median(sizes: RealArray, otherwise: float) -> float:
-    some = sizes[:: max(1, len(sizes) // SAMPLED)]
-    positive = some[some > 0]
+def stretches(size: int, start: int = 0) -> Iterator[slice]:
+    """Cut a long vector into parts that stay in the processor's cache."""
+    return (slice(k, min(k + BLOCK, start + size)) for k in range(start, start + size, BLOCK))
+
+
+def _typical(x: RealArray, otherwise: float) -> float:
+    sizes = np.abs(x[:: max(1, len(x) // SAMPLED)])
+    positive = sizes[(sizes > 0) & np.isfinite(sizes)]
     return float(np.median(positive)) if positive.size else otherwise
+
+
+def lay_end_to_end(arrays: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+    """Move long float64 arrays into one vector, of which `Space.pack` then needs no copy; others are returned as is."""
+    size = sum(array.size for array in arrays)
+    if len(arrays) < 2 or size < LONG or any(array.dtype != np.float64 for array in arrays):
+        return arrays
+    whole, start, views = np.empty(size), 0, []
+    for array in arrays:
+        views.append(whole[start : start + array.size].reshape(array.shape))
+        views[-1][...] = array
+        start += array.size
+    return views
+
+
+def _laid_end_to_end(arrays: Sequence[NDArray[Any]]) -> RealArray | None:
+    """Return the vector that `lay_end_to_end` made, None if the arrays do not come from there."""
+    whole = arrays[0].base
+    if whole is None or whole.shape != (sum(array.size for array in arrays),) or whole.dtype != np.float64:
+        return None
+    places = np.cumsum([0, *(array.nbytes for array in arrays[:-1])]) + whole.ctypes.data
+    same = all(
+        a.base is whole and a.flags.c_contiguous and a.ctypes.data == p for a, p in zip(arrays, places, strict=True)
+    )
+    return whole if same else None
 
 
 def widened(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -147,6 +183,9 @@ class Space:
         """Join arrays, with any common leading axes, into vectors along a last axis of length n."""
         if len(self.blocks) == 1:
             return self.blocks[0].pack(arrays[0])
+        whole = _laid_end_to_end(arrays) if self.size >= LONG else None
+        if whole is not None:
+            return whole
         return np.concatenate([b.pack(a) for b, a in zip(self.blocks, arrays, strict=True)], axis=-1)
 
     def unpack(self, vectors: RealArray) -> list[NDArray[Any]]:
@@ -169,21 +208,21 @@ class Space:
         never so small that steps would leave the dtype.
         """
         typical = self.typical(x)
-        scale = np.abs(x)
-        scale[~np.isfinite(scale)] = 0.0
+        scale = np.empty(len(x))
         for block in self.blocks:
-            part = scale[block.slice]
-            part[part == 0] = _median(part, typical)
+            own = _typical(x[block.slice], typical)
             least = 2.0**-1000 if block.precision == 53 else SMALLEST.get(block.dtype.name, 2.0**-1000)
-            bits = part.view(np.int64)
-            bits &= EXPONENT  # the power of two not above; what is subnormal becomes 0
-            np.maximum(part, least, out=part)
+            for piece in stretches(block.size, block.start):
+                part = np.abs(x[piece], out=scale[piece])
+                part[(part == 0) | ~np.isfinite(part)] = own
+                bits = part.view(np.int64)
+                bits &= EXPONENT  # the power of two not above; what is subnormal becomes 0
+                np.maximum(part, least, out=part)
         return scale, typical
 
     def typical(self, x: RealArray) -> float:
         """Return the median size of the inputs that are not zero, 1 if all are."""
-        some = np.abs(x[:: max(1, len(x) // SAMPLED)])
-        return _median(some[np.isfinite(some)], 1.0)
+        return _typical(x, 1.0)
 
     def in_float64(self) -> Space:
         """Return the same space in 64-bit dtypes."""

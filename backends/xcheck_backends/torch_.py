@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -27,6 +28,10 @@ NO_RULE = (
     "marked with @once_differentiable",
 )
 """What a RuntimeError says when it means that a rule is missing; other missing rules are NotImplementedErrors."""
+
+
+LONG = 2**20
+"""From this many numbers on, copies of an input are spared."""
 
 
 class TorchBackend:
@@ -97,10 +102,10 @@ class TorchBackend:
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f` at `xs` themselves: if it changes them in place, that shows."""
         with _recording():
-            return [y.detach() for y in _tensors(f([x.clone() if x.is_inference() else x.detach() for x in xs]))]
+            return [y.detach() for y in _tensors(f([_plain(x) for x in xs]))]
 
     def vjp(self, f: Function, xs: Sequence[Any], /) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
-        """Record `f` at copies of `xs` on the tape; nobody's `.grad` is touched.
+        """Record `f` at `xs`, or at copies of them, on the tape; nobody's `.grad` is touched.
 
         Raises:
             NotImplementedError: something in `f` has no backward. Torch tells so only when the pullback is called.
@@ -109,7 +114,7 @@ class TorchBackend:
 
         with _recording():
             leaves = [_variable(x) for x in xs]
-            ys = _tensors(f([_not_leaf(x) for x in leaves]))
+            ys = _tensors(f([_started(x) for x in leaves]))
         wanted = [x for x in leaves if x.requires_grad]
 
         def pullback(cotangents: Sequence[Any]) -> list[Any]:
@@ -137,7 +142,7 @@ class TorchBackend:
         with _recording(), forward_ad.dual_level(), _missing_rules():
             variables = [_variable(x) for x in xs]
             duals = [
-                forward_ad.make_dual(_not_leaf(x), t.detach()) if x.requires_grad else x
+                forward_ad.make_dual(_started(x), _plain(t)) if x.requires_grad else x
                 for x, t in zip(variables, tangents, strict=True)
             ]
             pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]
@@ -284,15 +289,42 @@ def _tensors(ys: Sequence[Any]) -> list[Any]:
 
 def _variable(x: Any) -> Any:
     """Start the tape at `x`; what shares its memory is a leaf, of which functions see a copy (`_not_leaf`)."""
-    if not (x.is_floating_point() or x.is_complex()) or x.is_inference():
-        copy = x.detach().clone()
-        return copy.requires_grad_() if copy.is_floating_point() or copy.is_complex() else copy
-    return x.detach().requires_grad_()
+    return _plain(x).requires_grad_() if x.is_floating_point() or x.is_complex() else x.detach().clone()
+
+
+def _plain(x: Any) -> Any:
+    """What was made in inference mode cannot be recorded; a copy can."""
+    return x.clone() if x.is_inference() else x.detach()
 
 
 def _not_leaf(x: Any) -> Any:
     """Functions may change their input in place, which torch forbids for leaves."""
     return x.clone() if x.requires_grad else x
+
+
+def _started(x: Any) -> Any:
+    """Go on from a leaf that nobody reads again: where it is long, in its own memory."""
+    return _same_memory().apply(x) if x.requires_grad and x.numel() >= LONG else _not_leaf(x)
+
+
+@cache
+def _same_memory() -> Any:
+    import torch
+
+    class SameMemory(torch.autograd.Function):
+        """The identity, neither a leaf nor a view of one, both of which may not be changed in place."""
+
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            del ctx
+            return x.data
+
+        @staticmethod
+        def backward(ctx: Any, cotangent: Any) -> Any:
+            del ctx
+            return cotangent
+
+    return SameMemory
 
 
 def _copy(tensor: Any, wide: bool) -> Any:

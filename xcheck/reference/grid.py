@@ -6,7 +6,7 @@ A step along direction j at level e is `h = s_j 2^-e mu_e`: a scale of the input
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from zlib import crc32
@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 
 from xcheck.problem import Problem, Write
 from xcheck.protocol import RealArray
+from xcheck.space import stretches
 
 SPACING = {53: 3, 24: 2, 11: 1, 8: 1}
 """log2 of the ratio between neighbouring levels, by significand bits."""
 
 COARSE = {53: 11, 24: 3, 11: 1, 8: 0}
 """The coarsest of the three base levels; the finest is near the classical optimum 2^(-p/3) of central differences."""
-
-BLOCK = 2**16
-"""Numbers in one step of a pass over a long vector."""
 
 FINEST = 26
 """The finest base level of higher precision: half the bits of a difference are left for its digits."""
@@ -226,11 +224,6 @@ def displacement(x: RealArray, step: float, vector: RealArray) -> Write:
     return write
 
 
-def stretches(size: int) -> Iterator[slice]:
-    """Cut a long vector into parts that stay in the processor's cache."""
-    return (slice(start, start + BLOCK) for start in range(0, size, BLOCK))
-
-
 def _few_bits(grid: Grid, level: int) -> float:
     """Return a step of five significant bits."""
     odd = 25 + 2 * int((grid.multiplier(level) - 0.78) / 0.22 * 4)
@@ -278,8 +271,16 @@ PROBE_ENTRIES = np.tile(np.concatenate([np.arange(64, 128), -np.arange(64, 128)]
 
 def signed_probes(rng: np.random.Generator, count: int, size: int, scale: RealArray | float = 1.0) -> RealArray:
     """Draw vectors of entries `±(1 + i/64)`, i in 0..63, times powers of two: few bits, and none near zero."""
-    entries = np.frombuffer(rng.bytes(count * size).translate(PROBE_ENTRIES), np.int8).reshape(count, size)
-    return np.asarray(entries * (scale / 64))
+    result, shares = np.empty((count, size)), np.broadcast_to(np.asarray(scale), (size,))
+    for row in result:
+        for part in stretches(size):
+            np.multiply(random_bytes(rng, len(row[part]), PROBE_ENTRIES), shares[part] / 64, out=row[part])
+    return result
+
+
+def random_bytes(rng: np.random.Generator, size: int, table: bytes) -> NDArray[np.int8]:
+    """Draw from a table of 256 small whole numbers."""
+    return np.frombuffer(rng.bytes(size).translate(table), np.int8)
 
 
 def probe_shrink(count: int) -> float:

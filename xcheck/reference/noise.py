@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, displacement
+from xcheck.reference.grid import Coordinates, Grid, displacement, random_bytes
 from xcheck.reference.sampler import Sampler
+from xcheck.space import stretches
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
 """Ulps that an input moves for one of the line."""
@@ -119,8 +120,11 @@ def _line_strides(problem: Problem, grid: Grid) -> RealArray:
     rng = np.random.default_rng((grid.seed, 1))
     multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
     table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()
-    drawn = np.frombuffer(rng.bytes(problem.n).translate(table), np.int8)
-    return np.asarray(drawn * (problem.scale * 2.0 ** (1 - grid.precision)))
+    scale, strides = problem.scale, np.empty(problem.n)
+    for part in stretches(problem.n):
+        drawn = random_bytes(rng, len(scale[part]), table)
+        np.multiply(drawn, scale[part] * 2.0 ** (1 - grid.precision), out=strides[part])
+    return strides
 
 
 def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool_]) -> RealArray:
