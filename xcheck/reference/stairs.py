@@ -63,7 +63,9 @@ def step_sizes(witness: Witness, wanted: Mask, value: RealArray, most: int = LOO
             which = outputs[leap == k]
             for reach in np.minimum(SPANS[SPANS * k < 2.0] * k, 0.5):
                 if not np.all(result[row, which]):
-                    result[row, which] = np.maximum(result[row, which], _steps(witness, int(row), which, reach))
+                    result[row, which] = np.maximum(
+                        result[row, which], _steps(witness, int(row), which, reach, most < LOOKED)
+                    )
     return result
 
 
@@ -137,8 +139,11 @@ def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealAr
     return result
 
 
-def _steps(witness: Witness, row: int, outputs: Rows, reach: float) -> RealArray:
-    """Return how far values leap at most between neighbouring points of a line, where they leap in many places."""
+def _steps(witness: Witness, row: int, outputs: Rows, reach: float, strict: bool) -> RealArray:
+    """Return how far values leap at most between neighbouring points of a line, where they leap in many places.
+
+    With `strict`, their leaps have to be alike: those of a table, which a right claim may well be made for, are not.
+    """
     directions, sampler = witness.directions, witness.sampler
     assert isinstance(directions, Coordinates)
     t = np.arange(-POINTS // 2, POINTS // 2 + 1) * (reach * 2 / POINTS)
@@ -155,5 +160,5 @@ def _steps(witness: Witness, row: int, outputs: Rows, reach: float) -> RealArray
         near = bent[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
         some = np.where(np.any(near > LOUD * quiet, axis=0), near, bent[: len(near)])
         height = np.max(some, axis=0)
-        alike = height <= ALIKE * np.min(np.where(some > LOUD * quiet, some, np.inf), axis=0)
+        alike = (not strict) | (height <= ALIKE * np.min(np.where(some > LOUD * quiet, some, np.inf), axis=0))
     return np.where(stairs & alike, height, 0.0)
