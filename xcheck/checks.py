@@ -15,7 +15,7 @@ from xcheck.budget import MANY, Budget, Plan, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
-from xcheck.consistency import Modes, Undecided, judge_modes, summarise_modes
+from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
 from xcheck.derivatives import forward_jacobian, quantity_of, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
@@ -550,12 +550,18 @@ def _compare_backend(
     claimed = _by_inputs(claim)
     exact = cache(lambda: _by_inputs(derive(arena.wide)))
 
+    def scatter() -> RealArray:
+        claims = np.array([claimed, *(_by_inputs(derive(beside)) for beside in neighbours(problem))])
+        spread = 2 * (np.max(claims, axis=0) - np.min(claims, axis=0))
+        return np.where(np.isfinite(spread), spread, 0.0)
+
     def look(witness: Witness, planted: Plants = ()) -> tuple[Judgement, tuple[str, ...]]:
         value, precision = plant(claimed, planted), min(claim.precision, arena.precision)
         if arena.twins:
             return judge_kernel(arena.twins, witness, value, precision, lambda p: plant(_by_inputs(derive(p)), planted))
         shift = arena.shift(claim.outputs)
-        return judge(witness, value, precision, shift=shift, exact=lambda: plant(exact(), planted)), ()
+        found = judge(witness, value, precision, shift=shift, exact=lambda: plant(exact(), planted), scatter=scatter)
+        return found, ()
 
     before = witness.as_it_is()
     found, notes = look(witness)

@@ -112,6 +112,9 @@ GROSS = 2.0**12
 MOVED = 64.0
 """Nor one that is off by less than this many times what rounding moves the value."""
 
+SCATTERS = 2.0**-30
+"""A claim that is off by at most this share of the output's largest slope may be off by rounding in its arithmetic."""
+
 ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.NONFINITE, Status.UNRESOLVED)
 """What an output without a derivative looks like along an input."""
 
@@ -267,6 +270,7 @@ def judge(
     share: RealArray | None = None,
     evidence: Rounding | None = None,
     wider: bool = True,
+    scatter: Callable[[], RealArray] | None = None,
 ) -> Judgement:
     """Judge a claim entry by entry.
 
@@ -283,6 +287,8 @@ def judge(
             an error of `SINGLE_SHARE` of it has to be seen.
         evidence: what is known about the claim's rounding; stands for every estimate of it.
         wider: whether to look again at larger steps where the scale of an input says nothing.
+        scatter: measures how far the claim moves from float to float, shape (d, m), user units; called only where it
+            is off by very little of its output's largest slope.
     """
     with np.errstate(all="ignore"):
         units = witness.units
@@ -302,6 +308,8 @@ def judge(
         _reread_steps(case, doubtful, precision, shift)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
             _forgive_own_rounding(case, exact() / units)
+        if scatter is not None and precision >= witness.grid.precision:
+            _forgive_tiny_scatter(case, scatter, units)
         if evidence is not None and np.any(case.result.suspected()):
             _forgive_scatter(case, evidence.scatter() / units)
         if len(rows) and applies(witness):
@@ -687,6 +695,15 @@ def _forgive_scatter(case: _Case, scatter: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), SCATTERED)
+
+
+def _forgive_tiny_scatter(case: _Case, scatter: Callable[[], RealArray], units: RealArray) -> None:
+    """Ask neighbouring points about claims that are off by very little of their output's largest slope."""
+    result = case.result
+    gap = np.abs(case.claimed - result.value)
+    tiny = (result.verdict == DISAGREE) & (gap <= SCATTERS * case.witness.row_scale)
+    if np.any(tiny):
+        _forgive_scatter(case, np.where(tiny, scatter() / units, 0.0))
 
 
 def _ask_complex_step(case: _Case) -> None:
