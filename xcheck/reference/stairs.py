@@ -64,7 +64,7 @@ def step_sizes(witness: Witness, wanted: Mask, value: RealArray, most: int = LOO
             for reach in np.minimum(SPANS[SPANS * k < 2.0] * k, 0.5):
                 if not np.all(result[row, which]):
                     result[row, which] = np.maximum(
-                        result[row, which], _steps(witness, int(row), which, reach, most < LOOKED)
+                        result[row, which], _steps(witness, int(row), which, value[row, which], reach, most < LOOKED)
                     )
     return result
 
@@ -105,7 +105,8 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray) -> Mask:
         center = sampler.center[outputs] / sampler.size[outputs]
         steps = moved / witness.directions.scale[part]
         off = np.abs(values - center - steps @ value[part][:, outputs])
-        size = np.abs(values) + np.abs(center) + np.abs(steps) @ np.abs(value[part][:, outputs])
+        inputs = np.max(witness.directions.offset[part, None] * np.abs(value[part][:, outputs]), axis=0)
+        size = np.abs(values) + np.abs(center) + inputs + np.abs(steps) @ np.abs(value[part][:, outputs])
         quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs])
         result[part, outputs[np.any(off > quiet, axis=0)]] = True
     return result
@@ -129,6 +130,7 @@ def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealAr
     plus, minus = samples.plus[:, 0, None], samples.minus[:, 0, None]
     rest = np.maximum(np.abs(above - center - value * plus), np.abs(center - below - value * minus))
     size = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.abs(center))
+    size = np.maximum(size, witness.directions.offset[row] * np.abs(value))  # the input is rounded as well
     quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
     result = np.zeros(len(outputs))
     for k in range(len(levels) - 1):  # the finest leap is the last to be written
@@ -139,20 +141,21 @@ def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealAr
     return result
 
 
-def _steps(witness: Witness, row: int, outputs: Rows, reach: float, strict: bool) -> RealArray:
+def _steps(witness: Witness, row: int, outputs: Rows, value: RealArray, reach: float, strict: bool) -> RealArray:
     """Return how far values leap at most between neighbouring points of a line, where they leap in many places.
 
     With `strict`, their leaps have to be alike: those of a table, which a right claim may well be made for, are not.
     """
     directions, sampler = witness.directions, witness.sampler
     assert isinstance(directions, Coordinates)
+    inputs = directions.offset[row] * np.abs(value)
     t = np.arange(-POINTS // 2, POINTS // 2 + 1) * (reach * 2 / POINTS)
     points = np.repeat(witness.problem.x[None], len(t), axis=0)
     points[:, directions.index[row]] += t * directions.scale[row]
     values = sampler.seen(witness.problem.values(points))[:, outputs] / sampler.size[outputs]
     with np.errstate(invalid="ignore"):
         bent = np.abs(values[:-2] - 2 * values[1:-1] + values[2:])
-        size = np.max(np.abs(values), axis=0)
+        size = np.maximum(np.max(np.abs(values), axis=0), inputs)
         quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
         leaps = bent > LOUD * quiet
         places = np.sum(leaps[1:] & ~leaps[:-1], axis=0) + leaps[0]
