@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-import jacobi
-import numdifftools
 import numpy as np
 import scipy.differentiate
 
@@ -73,6 +71,8 @@ def central(f: Counted, x: Any) -> tuple[Any, Any]:
 
 def numdifftools_(f: Counted, x: Any) -> tuple[Any, Any]:
     """Derivative or Jacobian of numdifftools, with its error estimate."""
+    import numdifftools
+
     method = numdifftools.Derivative if np.ndim(x) == 0 else numdifftools.Jacobian
     result = method(f, full_output=True)(x)
     return result.estimate, result.error_estimate
@@ -80,6 +80,8 @@ def numdifftools_(f: Counted, x: Any) -> tuple[Any, Any]:
 
 def jacobi_(f: Counted, x: Any) -> tuple[Any, Any]:
     """What jacobi.jacobi gives."""
+    import jacobi
+
     return jacobi.jacobi(f, x)
 
 
