@@ -1,25 +1,32 @@
 """Time xcheck against the frameworks' own gradient checkers, in one run, interleaved, medians.
 
 Two problems: an MLP R^1000 -> R^1000, where every one of the 10^6 entries is to be judged, and a function of ten
-parameters, where fixed costs count. Ratios are what to rely on; absolute times depend on the machine.
+parameters, where fixed costs count. Then the whole corpus of torch's operators, 6 to 148 inputs each, on one thread:
+totals over all of them. Ratios are what to rely on; absolute times depend on the machine, and on a busy one the
+processor time tells more than the clock.
 
-    python benchmarks/checkers.py [--repeats 5]
+    python benchmarks/checkers.py [--repeats 5] [--every 1] [--only-operators]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
+from typing import Any
 
 import click
 import torch
+from cases.torch_operators import operators
 from rich.console import Console
 from rich.table import Table
 
 import xcheck
 
 Run = Callable[[], object]
+
+CLOCKS = {"processor": process_time, "wall": perf_counter}
 
 
 def mlp() -> tuple[Callable[[torch.Tensor], torch.Tensor], torch.Tensor]:
@@ -55,11 +62,82 @@ def time_interleaved(runs: dict[str, Run], repeats: int) -> dict[str, float]:
     return {name: median(values) for name, values in times.items()}
 
 
+Times = dict[str, list[float]]
+"""Seconds by clock, one median for every operator."""
+
+
+def time_operators(seed: int, points: int, every: int, repeats: int) -> tuple[dict[str, Times], dict[str, int]]:
+    """Time both checkers on the corpus of operators, operator by operator, A B A B ... after one warm-up each.
+
+    Returns:
+        The times of each checker, and of how many operators it says that they are right.
+    """
+    times: dict[str, Times] = {name: {clock: [] for clock in CLOCKS} for name in ("xcheck.check", "gradcheck")}
+    right = dict.fromkeys(times, 0)
+    for case in list(operators(seed, points))[::every]:
+        runs: dict[str, Callable[[], bool]] = {
+            "xcheck.check": lambda case=case: xcheck.check(case.f, *case.inputs, raises=False).ok,
+            "gradcheck": slow_gradcheck(case.f, case.inputs),
+        }
+        for name, run in runs.items():
+            right[name] += run()
+        measured: dict[str, Times] = {name: {clock: [] for clock in CLOCKS} for name in runs}
+        for _ in range(repeats):
+            for name, run in runs.items():
+                start = {clock: read() for clock, read in CLOCKS.items()}
+                run()
+                for clock, read in CLOCKS.items():
+                    measured[name][clock].append(read() - start[clock])
+        for name, clocks in measured.items():
+            for clock, values in clocks.items():
+                times[name][clock].append(median(values))
+    return times, right
+
+
+def slow_gradcheck(f: Callable[..., Any], inputs: Sequence[Any]) -> Callable[[], bool]:
+    """Prepare torch.autograd.gradcheck with its defaults, by all inputs that have derivatives."""
+    leaves = [x.detach().clone().requires_grad_(x.is_floating_point() or x.is_complex()) for x in inputs]
+    return lambda: torch.autograd.gradcheck(f, leaves, raise_exception=False)
+
+
+def show_operators(console: Console, seed: int, points: int, every: int, repeats: int) -> None:
+    """Print the totals over the corpus of operators."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls some of its own functions deprecated
+            times, right = time_operators(seed, points, every, repeats)
+    finally:
+        torch.set_num_threads(threads)
+    count = len(times["gradcheck"]["wall"])
+    table = Table(title=f"torch's operators, {count} points of seed {seed}, one thread, medians of {repeats}")
+    for column in ("checker", "clock", "total, s", "of gradcheck", "median, ms", "right"):
+        table.add_column(column, justify="left" if column in ("checker", "clock") else "right")
+    for name, clocks in times.items():
+        for clock, values in clocks.items():
+            share = sum(values) / sum(times["gradcheck"][clock])
+            cells = [f"{sum(values):.2f}", f"{share:.2f}", f"{1e3 * median(values):.1f}", f"{right[name]} of {count}"]
+            table.add_row(name, clock, *cells)
+    console.print(table)
+
+
 @click.command()
 @click.option("--repeats", default=5, show_default=True, help="Timed runs of each checker.")
-def main(repeats: int) -> None:
-    """Print both tables."""
+@click.option("--seed", default=3, show_default=True, help="Chooses the operators' points.")
+@click.option("--points", default=1, show_default=True, help="Points of each operator.")
+@click.option("--every", default=1, show_default=True, help="Only every so-manieth operator.")
+@click.option("--only-operators", is_flag=True, help="Leave the two single problems out.")
+def main(repeats: int, seed: int, points: int, every: int, only_operators: bool) -> None:
+    """Print the tables."""
     console = Console()
+    if not only_operators:
+        show_problems(console, repeats)
+    show_operators(console, seed, points, every, repeats)
+
+
+def show_problems(console: Console, repeats: int) -> None:
+    """Print a table for each of the two single problems."""
     for title, (f, x), count in (
         ("MLP R^1000 -> R^1000, float64, 10^6 entries", mlp(), repeats),
         ("ten parameters, R^10 -> R, float64", ten_parameters(), 20 * repeats),

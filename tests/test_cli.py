@@ -115,6 +115,20 @@ def test_a_wrong_entry_is_named_as_the_user_wrote_it(model: str) -> None:
     assert "d x[0]" not in result.output
 
 
+def test_power_is_shown_below_the_report(model: str) -> None:
+    arguments = ["check", f"{model}:cost", "--at", "np.ones(3)", "--gradient", "cost_gradient", "--power"]
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert "the stated limits hold" in result.output
+    assert json.loads(run(*arguments, "--format", "json").stdout)["power"]["holds"] is True
+
+
+def test_power_of_nothing_is_left_away(model: str) -> None:
+    result = run("check", f"{model}:kink", "--at", "np.zeros(2)", "--gradient", "sign", "--power")
+    assert result.exit_code == 3
+    assert "limits" not in result.output
+
+
 def test_json_is_the_report(model: str) -> None:
     result = run("check", f"{model}:cost", "--at", "rand(3)", "--gradient", "wrong_gradient", "--format", "json")
     assert result.exit_code == 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from xcheck.comparison import Comparison, Entry
     from xcheck.measurement import finite_difference, gradient, jacobian, jacobian_diagonal
     from xcheck.registry import backends
-    from xcheck.report import DerivativeError, InconclusiveError, Report
+    from xcheck.report import DerivativeError, InconclusiveError, Power, Report
     from xcheck.verdict import Verdict
     from xcheck.versions import show_versions
 
@@ -24,6 +24,7 @@ __all__ = [
     "DerivativeError",
     "Entry",
     "InconclusiveError",
+    "Power",
     "Report",
     "Verdict",
     "backends",
@@ -40,7 +41,7 @@ _HOMES = {
     "comparison": ("Comparison", "Entry"),
     "measurement": ("finite_difference", "gradient", "jacobian", "jacobian_diagonal"),
     "registry": ("backends",),
-    "report": ("DerivativeError", "InconclusiveError", "Report"),
+    "report": ("DerivativeError", "InconclusiveError", "Power", "Report"),
     "verdict": ("Verdict",),
     "versions": ("show_versions",),
 }

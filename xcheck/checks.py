@@ -5,40 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from xcheck.budget import MANY, Budget, plan, read_budget
+from xcheck.budget import MANY, Budget, Plan, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
-from xcheck.consistency import Undecided, compare_modes
+from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
 from xcheck.derivatives import forward_jacobian, quantity_of, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
-from xcheck.judgement import Judgement, judge
+from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.kernel import compare_values, judge_kernel, note_reference, with_ulps
+from xcheck.planting import Planted, Plants, plant
 from xcheck.probing import (
     Arena,
     Products,
     PulledRows,
-    compare_products,
+    compare_diagonal,
     forward_products,
     input_probes,
-    probe_diagonal,
+    judge_diagonal,
+    judge_products,
+    own_error,
     pulled_rows,
+    pushes,
     reverse_products,
+    summarise_products,
 )
 from xcheck.problem import Problem
 from xcheck.protocol import Backend, RealArray, supports_jvp, supports_vjp
 from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
-from xcheck.report import DerivativeError, InconclusiveError, Report
+from xcheck.report import DerivativeError, InconclusiveError, Power, Report
 from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, summarise
 from xcheck.smooth import at_smooth_point
+from xcheck.trials import Bed, bed_of_entries, bed_of_products, run_trials, worst_code
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 from xcheck.wirtinger import convention, holomorphy
@@ -130,12 +137,24 @@ def check(
     if witness is not None and reference is not None:
         raise ValueError("give witness= or reference=, not both: the finite differences are made of one function.")
     fixed, planned = dict(kwargs or {}), read_budget(budget)
+    pair = f if has_gradient else None
     call = read_call(_value_only(f) if has_gradient else f, inputs, fixed, backend, wrt)
 
     def examine(call: Call) -> tuple[Report, Problem]:
         start = perf_counter()
         with prepared(call, seed, witness, planned, reference) as arena:
-            return _examine(arena, derivatives, f if has_gradient else None, fixed, order, start), arena.problem
+            found = _examine(arena, derivatives, pair, fixed, order)
+            again = partial(test_power, call, arena.plan)
+            return _report(arena, found, bool(derivatives) or has_gradient, start, again), arena.problem
+
+    def test_power(call: Call, plan: Plan, report: Report, trials: int, entries: int) -> Power:
+        with prepared(call, seed, witness, planned, reference, plan) as arena:
+            found = _examine(arena, derivatives, pair, fixed, order)
+            again = _report(arena, found, bool(derivatives) or has_gradient, perf_counter())
+            for problem in found.problems:
+                problem.remember()
+            tested = run_trials(report, again, found.beds, trials, entries)
+            return replace(tested, evaluations=_evaluations(found))
 
     report = at_smooth_point(call, examine, seed) if smooth_points else examine(call)[0]
     if raises and report.verdict is Verdict.DISAGREE:
@@ -147,9 +166,17 @@ def check(
 
 @dataclass
 class _Findings:
+    """What was found so far, and where errors can be planted: a bed for each comparison, or None."""
+
     comparisons: list[Comparison] = field(default_factory=list)
+    beds: list[Bed | None] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, comparison: Comparison, bed: Bed | None = None) -> None:
+        self.comparisons.append(comparison)
+        self.beds.append(bed)
 
 
 def _examine(
@@ -158,15 +185,14 @@ def _examine(
     value_and_gradient: Derivative | None,
     kwargs: dict[str, Any],
     order: int,
-    start: float,
-) -> Report:
+) -> _Findings:
     call, written = arena.problem.call, bool(derivatives) or value_and_gradient is not None
-    found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked])
+    found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked], problems=_distinct(arena))
     other = compare_values(arena.twins) if arena.twins else None
     if arena.problem.n == 0 or arena.problem.m == 0:
         found.notes.append("there is nothing to compare: the input or the output is empty")
     elif other is not None:
-        found.comparisons.append(other)
+        found.add(other)
         found.unchecked.append("all derivatives: reference= has to be the same function first")
     elif written:
         _check_given(arena, derivatives, value_and_gradient, kwargs, found)
@@ -174,6 +200,13 @@ def _examine(
         _check_backend(arena, found)
         if order == 2:
             _check_second_order(arena, found)
+    return found
+
+
+def _report(
+    arena: Arena, found: _Findings, written: bool, start: float, plant: Callable[..., Power] | None = None
+) -> Report:
+    call = arena.problem.call
     _note_problem(arena, found)
     found.notes += convention(arena.problem, written)
     dtypes = " ".join(dict.fromkeys(block.dtype.name for block in arena.problem.inputs.blocks))
@@ -184,9 +217,18 @@ def _examine(
         _point(arena.problem),
         tuple(found.unchecked),
         tuple(found.notes),
-        sum(p.evaluations for p in {id(p): p for p in arena.problems}.values()),
+        _evaluations(found),
         perf_counter() - start,
+        plant,
     )
+
+
+def _distinct(arena: Arena) -> list[Problem]:
+    return list({id(p): p for p in arena.problems}.values())
+
+
+def _evaluations(found: _Findings) -> int:
+    return sum(p.evaluations for p in found.problems)
 
 
 @contextmanager
@@ -196,17 +238,22 @@ def prepared(
     witness: Callable[..., Any] | None = None,
     budget: Budget = None,
     reference: Derivative | None = None,
+    chosen: Plan | None = None,
 ) -> Iterator[Arena]:
-    """Pin the random generators, evaluate the point, and find the problem that the reference is measured on."""
+    """Pin the random generators, evaluate the point, and find the problem that the reference is measured on.
+
+    What to compare is planned, unless it is `chosen` already.
+    """
     with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
         problem = Problem.at(call, rewind)
         if reference is not None:
             twins = Twins.of(problem, reference, seed)
-            yield Arena(problem, twins.reference, seed, problem, plan(problem, twins.reference, budget), budget, twins)
+            planned = chosen or plan(problem, twins.reference, budget)
+            yield Arena(problem, twins.reference, seed, problem, planned, budget, twins)
             return
         wide = problem.in_float64() or problem
         measured = wide if witness is None else read_witness(problem, witness)
-        yield Arena(problem, measured, seed, wide, plan(problem, measured, budget), budget)
+        yield Arena(problem, measured, seed, wide, chosen or plan(problem, measured, budget), budget)
 
 
 def _check_given(
@@ -235,13 +282,16 @@ def _check_given(
     claims = [reader(problem) for reader in read.values()]
     rows = [claim for claim in claims if not whole and claim.claim.value.shape == (1, problem.n)]
     rest = [claim for claim in claims if not any(claim is row for row in rows)]
-    found.comparisons += [_probe_given(arena, claim) for claim in rows]
+    for claim in rows:
+        found.add(*_probe_given(arena, claim))
     diagonals = [claim for claim in rest if _is_long_diagonal(problem, claim)]
     rest = [claim for claim in rest if not any(claim is long for long in diagonals)]
-    found.comparisons += [_probe_diagonal(arena, claim) for claim in diagonals]
+    for claim in diagonals:
+        found.add(*_probe_diagonal(arena, claim))
     if rest:
         witness = Witness(arena.reference, seed=arena.seed)
-        found.comparisons += [_compare_given(arena, witness, claim, read[claim.claim.source]) for claim in rest]
+        for claim in rest:
+            found.add(*_compare_given(arena, witness, claim, read[claim.claim.source]))
         _note_ignored(arena, witness, found)
         found.notes += holomorphy(problem, witness)
     found.unchecked += [line for claim in claims for line in claim.unchecked]
@@ -250,42 +300,86 @@ def _check_given(
         found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
 
 
-def _probe_given(arena: Arena, given: Given) -> Comparison:
+def _probe_given(arena: Arena, given: Given) -> tuple[Comparison, Bed]:
     """Compare a gradient of very many inputs by its products with probes."""
     claim, gradient = given.claim, np.where(given.columns, given.claim.value[0], 0.0)
     rows = PulledRows(claim.source, lambda w: w[0] * gradient, arena.problem.y, claim.precision)
     vectors = input_probes(arena.problem, arena.seed, arena.plan.probes, 1.0)
-    (found,) = compare_products(arena, vectors, [reverse_products(arena, rows, vectors)])
-    return replace(found, notes=(*given.notes, *found.notes))
+
+    def make(planted: Plants) -> Products:
+        return reverse_products(arena, rows.planted(planted), vectors)
+
+    ((found, bed),) = _compare_products(arena, vectors, [make])
+    return replace(found, notes=(*given.notes, *found.notes)), bed
+
+
+def _compare_products(
+    arena: Arena,
+    vectors: RealArray,
+    makers: Sequence[Callable[[Plants], Products]],
+    made: Sequence[Products] | None = None,
+) -> list[tuple[Comparison, Bed]]:
+    """Compare products; returns beds besides, that make and judge them again with an error in one claim."""
+    problem, claims = arena.problem, [make(()) for make in makers] if made is None else made
+    judged = judge_products(arena, vectors, claims)
+
+    def bed(k: int) -> Bed:
+        def again(planted: Planted) -> int:
+            others = [makers[k]((planted,)) if i == k else claim for i, claim in enumerate(claims)]
+            return worst_code(judge_products(arena, vectors, others)[k].judgement.verdict)
+
+        return bed_of_products((problem.n, problem.m), partial(own_error, judged[k], vectors), again, problem.entry)
+
+    return [(summarise_products(arena, vectors, one), bed(k)) for k, one in enumerate(judged)]
 
 
 def _is_long_diagonal(problem: Problem, given: Given) -> bool:
     return given.claim.quantity == "Jacobian diagonal" and problem.n > DIAGONAL_FROM
 
 
-def _probe_diagonal(arena: Arena, given: Given) -> Comparison:
+def _probe_diagonal(arena: Arena, given: Given) -> tuple[Comparison, Bed]:
     """Compare a long diagonal by products first."""
-    found = probe_diagonal(arena, given.claim, given.columns)
-    return replace(found, notes=(*given.notes, *found.notes))
+    claim, name = given.claim, arena.problem.entry
+    judgement, at_once = judge_diagonal(arena, claim, given.columns)
+
+    def again(planted: Plants) -> Judgement:
+        value = claim.value.copy()
+        for error in planted:
+            value[error.place] += error.size
+        return judge_diagonal(arena, replace(claim, value=value), given.columns)[0]
+
+    found = compare_diagonal(arena, claim, judgement, at_once)
+    bed = bed_of_entries(claim.value[None], judgement, again, lambda _, i: name(i, i), diagonal=True)
+    return replace(found, notes=(*given.notes, *found.notes)), bed
 
 
-def _compare_given(arena: Arena, witness: Witness, given: Given, reader: Callable[[Problem], Given]) -> Comparison:
-    problem, claim, notes = arena.problem, given.claim, given.notes
+def _compare_given(
+    arena: Arena, witness: Witness, given: Given, reader: Callable[[Problem], Given]
+) -> tuple[Comparison, Bed]:
+    problem, claim = arena.problem, given.claim
     wanted = np.repeat(given.columns[:, None], problem.m, axis=1)
     if claim.quantity == "Jacobian diagonal":
         wanted &= np.eye(problem.n, dtype=bool)
     claimed = _by_inputs(claim)
-    if arena.twins:
-        found, remarks = judge_kernel(
-            arena.twins, witness, claimed, claim.precision, lambda p: _by_inputs(reader(p).claim), wanted
-        )
-        notes += remarks
-    else:
-        found = judge(witness, claimed, min(claim.precision, arena.precision), wanted, arena.shift(problem.y))
-        settled = _settle_in_long_double(arena, claimed, claim.precision, found)
-        notes += (f"{settled} of them settled in long double",) if settled else ()
-    comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
-    return with_ulps(comparison, claim, claimed, witness, found, arena.twins)
+
+    def look(witness: Witness, planted: Plants = ()) -> tuple[Judgement, tuple[str, ...]]:
+        value = plant(claimed, planted)
+        if arena.twins:
+
+            def derive(p: Problem) -> RealArray:
+                return plant(_by_inputs(reader(p).claim), planted)
+
+            return judge_kernel(arena.twins, witness, value, claim.precision, derive, wanted)
+        precision = min(claim.precision, arena.precision)
+        found = judge(witness, value, precision, wanted, arena.shift(problem.y))
+        settled = _settle_in_long_double(arena, value, claim.precision, found)
+        return found, (f"{settled} of them settled in long double",) if settled else ()
+
+    before = witness.as_it_is()
+    found, notes = look(witness)
+    comparison = compare(claim, claimed, found, _namer(problem), witness.source, given.notes + notes)
+    bed = bed_of_entries(claimed, found, lambda planted: look(before.as_it_is(), planted)[0], _namer(problem))
+    return with_ulps(comparison, claim, claimed, witness, found, arena.twins), bed
 
 
 def _by_inputs(claim: Claim) -> RealArray:
@@ -329,8 +423,8 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     undecided = Undecided(np.zeros(problem.m, bool), np.zeros(problem.n, bool))
     for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
         if claim is not None:
-            comparison, judgement = _compare_backend(arena, witness, claim, derive)
-            found.comparisons.append(comparison)
+            comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
+            found.add(comparison, bed)
             missing = judgement.without_derivative()
             undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
     _note_ignored(arena, witness, found)
@@ -344,22 +438,23 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
         claim = _claim(arena, forward_jacobian, "jvp", found)
         if claim is not None:
-            found.comparisons.append(_compare_backend(arena, witness, claim, forward_jacobian)[0])
+            comparison, _, bed = _compare_backend(arena, witness, claim, forward_jacobian)
+            found.add(comparison, bed)
 
 
 def _check_by_probes(arena: Arena, found: _Findings) -> None:
     """Compare reverse mode with the reference, and forward mode with reverse mode, or with the reference as well."""
     problem = arena.problem
     vectors = input_probes(problem, arena.seed, arena.plan.probes, 1.0)
-    claims: list[Products] = []
+    makers: list[Callable[[Plants], Products]] = []
+    sources: list[Products] = []
     for mode in ("vjp", "jvp"):
-        if mode == "jvp" and claims and problem.m == 1:
+        if mode == "jvp" and makers and problem.m == 1:
             continue  # with one output, inner products with reverse mode tell as much
         try:
-            if mode == "vjp":
-                claims.append(reverse_products(arena, pulled_rows(arena), vectors))
-            else:
-                claims.append(forward_products(arena, vectors))
+            make = _maker(arena, mode, vectors)
+            sources.append(make(()))
+            makers.append(make)
         except NotImplementedError as error:
             found.unchecked.append(f"{problem.backend.name}/{mode}: no rule ({_first_line(error)})")
         except Exception as error:
@@ -368,17 +463,30 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
             found.unchecked.append(
                 f"{problem.backend.name}/{mode}: raised {type(error).__name__} ({_first_line(error)})"
             )
-    if claims:
-        found.comparisons += compare_products(arena, vectors, claims)
-    reverse = next((claim for claim in claims if claim.weights is not None), None)
-    if reverse is not None and (len(claims) == 2 or (problem.m == 1 and _has_both(problem))):
+    if makers:
+        for comparison, bed in _compare_products(arena, vectors, makers, sources):
+            found.add(comparison, bed)
+    reverse = next((claim for claim in sources if claim.weights is not None), None)
+    if reverse is not None and (len(sources) == 2 or (problem.m == 1 and _has_both(problem))):
         gradient = None
         if problem.m == 1 and reverse.gradients is not None:
             gradient = Claim(quantity_of(problem), reverse.gradients, reverse.source, problem.precision)
         few = vectors[:1] if problem.n >= MANY else vectors
         modes = _modes(arena, gradient, None, found, vectors=few)
-        if modes is not None and modes.verdict is Verdict.DISAGREE and len(claims) == 1:
-            found.comparisons += compare_products(arena, vectors, [forward_products(arena, vectors)])
+        if modes is not None and modes.verdict is Verdict.DISAGREE and len(sources) == 1:
+            for comparison, bed in _compare_products(arena, vectors, [_maker(arena, "jvp", vectors)]):
+                found.add(comparison, bed)
+
+
+def _maker(arena: Arena, mode: str, vectors: RealArray) -> Callable[[Plants], Products]:
+    """Return what makes the products of a mode with the probes, with errors in them where some are planted."""
+    if mode == "vjp":
+        rows = pulled_rows(arena)
+        kept = rows.remembered()
+        return lambda planted: reverse_products(arena, kept.planted(planted) if planted else rows, vectors)
+    columns = pushes(arena)
+    known = columns.remembered()
+    return lambda planted: forward_products(arena, known.planted(planted) if planted else columns, vectors)
 
 
 def _modes(
@@ -390,18 +498,30 @@ def _modes(
     vectors: RealArray | None = None,
 ) -> Comparison | None:
     problem = arena.problem
+
+    def look(planted: Plants = ()) -> tuple[Problem, Modes]:
+        first = judge_modes(problem, reverse, forward, arena.seed, undecided, vectors, planted)
+        if not np.any(first.wrong) or problem is arena.wide:
+            return problem, first
+        exact = judge_modes(arena.wide, None, None, arena.seed, undecided, vectors, planted)
+        return (problem, first) if np.any(exact.wrong | exact.excused) else (arena.wide, exact)
+
     try:
-        comparison = compare_modes(problem, reverse, forward, arena.seed, undecided, vectors)
+        which, modes = look()
     except NotImplementedError as error:
         found.unchecked.append(f"{problem.backend.name}/jvp: no rule ({_first_line(error)})")
         return None
-    if comparison.verdict is Verdict.DISAGREE and problem is not arena.wide:
-        exact = compare_modes(arena.wide, None, None, arena.seed, undecided, vectors)
-        if exact.verdict is Verdict.AGREE:  # what was left is rounding in the modes' own arithmetic
-            comparison = replace(
-                exact, notes=("compared in float64: in their own precision, rounding parts the modes",)
-            )
-    found.comparisons.append(comparison)
+    comparison = summarise_modes(which, modes)
+    if which is not problem:  # what was left is rounding in the modes' own arithmetic
+        comparison = replace(
+            comparison, notes=("compared in float64: in their own precision, rounding parts the modes",)
+        )
+
+    def again(planted: Planted) -> int:
+        _, modes = look((planted,))
+        return DISAGREE if np.any(modes.wrong) else INCONCLUSIVE if np.any(modes.excused) else AGREE
+
+    found.add(comparison, bed_of_products((problem.n, problem.m), modes.worth, again, problem.entry))
     return comparison
 
 
@@ -425,23 +545,31 @@ def _claim(arena: Arena, derive: Callable[[Problem], Claim], mode: str, found: _
 
 def _compare_backend(
     arena: Arena, witness: Witness, claim: Claim, derive: Callable[[Problem], Claim]
-) -> tuple[Comparison, Judgement]:
+) -> tuple[Comparison, Judgement, Bed]:
     problem = arena.problem
     claimed = _by_inputs(claim)
-    notes: tuple[str, ...] = ()
+    exact = cache(lambda: _by_inputs(derive(arena.wide)))
 
-    def exact() -> RealArray:
-        return _by_inputs(derive(arena.wide))
+    def scatter() -> RealArray:
+        claims = np.array([claimed, *(_by_inputs(derive(beside)) for beside in neighbours(problem))])
+        spread = 2 * (np.max(claims, axis=0) - np.min(claims, axis=0))
+        return np.where(np.isfinite(spread), spread, 0.0)
 
-    precision = min(claim.precision, arena.precision)
-    if arena.twins:
-        found, notes = judge_kernel(arena.twins, witness, claimed, precision, lambda p: _by_inputs(derive(p)))
-    else:
-        found = judge(witness, claimed, precision, shift=arena.shift(claim.outputs), exact=exact)
+    def look(witness: Witness, planted: Plants = ()) -> tuple[Judgement, tuple[str, ...]]:
+        value, precision = plant(claimed, planted), min(claim.precision, arena.precision)
+        if arena.twins:
+            return judge_kernel(arena.twins, witness, value, precision, lambda p: plant(_by_inputs(derive(p)), planted))
+        shift = arena.shift(claim.outputs)
+        found = judge(witness, value, precision, shift=shift, exact=lambda: plant(exact(), planted), scatter=scatter)
+        return found, ()
+
+    before = witness.as_it_is()
+    found, notes = look(witness)
     if claim.unconnected:
         notes += (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",)
     comparison = compare(claim, claimed, found, _namer(problem), witness.source, notes)
-    return with_ulps(comparison, claim, claimed, witness, found, arena.twins), found
+    bed = bed_of_entries(claimed, found, lambda planted: look(before.as_it_is(), planted)[0], _namer(problem))
+    return with_ulps(comparison, claim, claimed, witness, found, arena.twins), found, bed
 
 
 def _namer(problem: Problem) -> Callable[[int, int], str]:
@@ -453,19 +581,19 @@ def _check_second_order(arena: Arena, found: _Findings) -> None:
     try:
         gradient = gradient_arena(arena)
     except NotImplementedError as error:
-        found.comparisons.append(nothing_compared(backend, f"there is no reverse rule ({_first_line(error)})"))
+        found.add(nothing_compared(backend, f"there is no reverse rule ({_first_line(error)})"))
         return
     first_is_wrong = any(c.verdict is Verdict.DISAGREE for c in found.comparisons)
-    found.comparisons.append(compare_linearity(gradient))
+    linear = compare_linearity(gradient)
+    found.add(linear.comparison, bed_of_entries(linear.claimed, linear.judgement, linear.again, linear.name))
     second = _Findings()
     _check_backend(gradient, second)
     comparisons, unchecked = summarise(gradient, second.comparisons, second.unchecked, first_is_wrong)
     found.comparisons += comparisons
+    found.beds += second.beds or [None]
     found.unchecked += unchecked
     found.notes += second.notes
-    arena.problem.evaluations += gradient.problem.evaluations
-    if gradient.reference is not gradient.problem:
-        arena.problem.evaluations += gradient.reference.evaluations
+    found.problems += list({id(p): p for p in (gradient.problem, gradient.reference)}.values())
 
 
 def _has_both(problem: Problem) -> bool:

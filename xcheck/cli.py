@@ -7,6 +7,7 @@ Exit codes: 0 agree, 1 disagree, 2 usage, 3 inconclusive or not run.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from xcheck.report import Report
+    from xcheck.report import Power, Report
 
 EXIT_CODES = {"agree": 0, "disagree": 1, "inconclusive": 3}
 USAGE = 2
@@ -67,10 +68,11 @@ def _given_options(command: Any) -> Any:
 @click.option("--has-gradient", is_flag=True, help="The function returns (value, gradient), as in SciPy's jac=True.")
 @click.option("--wrt", multiple=True, metavar="NAME", help="Check only this input (a name or a position); repeatable.")
 @click.option("--seed", default=0, show_default=True, help="For randn and rand, and for the check's own choices.")
+@click.option("--power", "trials", is_flag=True, help="Plant errors in what agreed; show at which size they are seen.")
 @click.option("--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def check(
     target: str, at: tuple[str, ...], backend: str | None, has_gradient: bool, wrt: tuple[str, ...],
-    seed: int, style: str, **given: str | None,
+    seed: int, trials: bool, style: str, **given: str | None,
 ) -> None:  # fmt: skip
     r"""Check the derivatives of your own function.
 
@@ -95,10 +97,10 @@ def check(
     except Exception as error:
         sys.exit(_not_run(error, style))
     options |= {"backend": backend, "has_gradient": has_gradient, "kwargs": kwargs, "wrt": _wrt(wrt), "seed": seed}
-    sys.exit(_check(function, args, options, style))
+    sys.exit(_check(function, args, options, style, trials))
 
 
-def _check(function: Any, args: tuple[Any, ...], options: dict[str, Any], style: str) -> int:
+def _check(function: Any, args: tuple[Any, ...], options: dict[str, Any], style: str, trials: bool) -> int:
     from xcheck.checks import check as check_derivatives
     from xcheck.target import refused_by_xcheck
 
@@ -108,17 +110,21 @@ def _check(function: Any, args: tuple[Any, ...], options: dict[str, Any], style:
         if refused_by_xcheck(error):
             raise click.UsageError(str(error)) from error
         return _not_run(error, style)
-    _print(report, style)
+    limits = [c.detection_limit for c in report.comparisons]
+    _print(report, report.power() if trials and any(map(math.isfinite, limits)) else None, style)
     return EXIT_CODES[str(report.verdict)]
 
 
-def _print(report: Report, style: str) -> None:
+def _print(report: Report, power: Power | None, style: str) -> None:
     if style == "json":
-        click.echo(json.dumps(report.to_dict(), indent=2))
+        more = {} if power is None else {"power": power.to_dict()}
+        click.echo(json.dumps({**report.to_dict(), **more}, indent=2))
         return
-    from xcheck.console import print_report
+    from xcheck.console import print_power, print_report
 
     print_report(_console(), report)
+    if power is not None:
+        print_power(_console(), power)
 
 
 def _not_run(error: Exception, style: str) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, Entry, Source
-from xcheck.derivatives import Forward, Reverse, quantity_of
+from xcheck.derivatives import Forward, Reverse, forward_jacobian, quantity_of, reverse_jacobian
+from xcheck.planting import Plants, Product, plant, plant_in_push
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import signed_probes
@@ -32,6 +33,12 @@ SPLITS = 2
 
 NONLINEAR = 1e-3
 """A product that misses the sum of two halves by more than this share is not linear, whatever its rounding."""
+
+SCATTERS = 2.0**-30
+"""Gaps of at most this share of the largest product may be rounding of intermediate values that the modes share."""
+
+NEIGHBOURS = 4
+"""Points a few ulps away at which such gaps are measured again."""
 
 NO_DERIVATIVE = "the modes differ where the point has no derivative, or where one of them is not finite"
 
@@ -71,29 +78,87 @@ def compare_modes(
     Raises:
         NotImplementedError: one of the modes has no rule for this function.
     """
+    return summarise_modes(problem, judge_modes(problem, reverse, forward, seed, undecided, vectors))
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Products by both modes, as judged.
+
+    Attributes:
+        side: the products.
+        allowed: how far they may be apart.
+        wrong: which of them disagree.
+        excused: which of them are inconclusive.
+        inputs, outputs: the probes, shapes (k, n) and (k, m).
+    """
+
+    side: _Side
+    allowed: RealArray
+    wrong: NDArray[np.bool_]
+    excused: NDArray[np.bool_]
+    inputs: RealArray
+    outputs: RealArray
+
+    def worth(self, output: int, place: int) -> tuple[float, float]:
+        """Return the most that an error of 1 in one entry is worth in a product, and how far that one is off now."""
+        apart = np.abs(self.side.forward - self.side.reverse)
+        if self.side.bilinear:
+            share = np.abs(self.inputs[:, place] * self.outputs[:, output])
+        elif self.side.along == "outputs":
+            share, apart = np.abs(self.inputs[:, place]), apart[:, output]
+        else:
+            share, apart = np.abs(self.outputs[:, output]), apart[:, place]
+        most = int(np.argmax(share))
+        return float(share[most]), float(np.nan_to_num(apart[most]))
+
+
+def judge_modes(
+    problem: Problem,
+    reverse: Claim | None,
+    forward: Claim | None,
+    seed: int,
+    undecided: Undecided | None = None,
+    vectors: RealArray | None = None,
+    planted: Plants = (),
+) -> Modes:
+    """Judge as `compare_modes` does, with the errors `planted` in forward mode."""
     rng = np.random.default_rng((seed, 2))
+    if forward is not None and planted:
+        forward = replace(forward, value=plant(forward.value.T, planted).T)
+    ways = _Ways(problem, reverse, forward, planted)
     single = vectors is None and (reverse is None) != (forward is None) and problem.precision >= ONE_IS_ENOUGH
     if single:
         v, w = (_probe_of_all_digits(rng, size, problem.precision) for size in (problem.n, problem.m))
         v *= problem.scale
-        side = _measure(problem, reverse, forward, v, w)
+        side = _measure(ways, v, w)
     else:
         v, w = _probes(problem, rng, vectors)
-        side = _from_matrices(reverse, forward, v) or _measure(problem, reverse, forward, v, w)
+        side = _from_matrices(reverse, forward, v) or _measure(ways, v, w)
     allowed = ROUNDING[problem.precision] * 2.0**-problem.precision * side.magnitude
     if not np.all(np.abs(side.forward - side.reverse) <= allowed):
         if single:
             v, w = _probes(problem, rng, None)
-        side = _measure(problem, reverse, forward, v, w)
-        allowed = _allowed(problem, reverse, forward, v, w, side)
+        side = _measure(ways, v, w)
+        allowed = _allowed(ways, v, w, side)
     apart = np.abs(side.forward - side.reverse)
+    tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
+    if np.any((apart > allowed) & tiny):
+        allowed = allowed + np.where(tiny, _scatter(ways, v, w, side), 0.0)
     equal = (side.forward == side.reverse) | (np.isnan(side.forward) & np.isnan(side.reverse))
     differ = ~((apart <= allowed) & np.isfinite(apart)) & ~equal  # next to an infinite entry anything is allowed
     excused = differ & (_excused(side, undecided) | ~np.isfinite(apart))
-    wrong = differ & ~excused
+    return Modes(side, allowed, differ & ~excused, excused, v, w)
+
+
+def summarise_modes(problem: Problem, found: Modes) -> Comparison:
+    """Summarise products by both modes."""
+    side, allowed, wrong, excused, count = found.side, found.allowed, found.wrong, found.excused, len(found.inputs)
+    differ = wrong | excused
     codes = Verdict.DISAGREE if np.any(wrong) else Verdict.INCONCLUSIVE if np.any(excused) else Verdict.AGREE
     same = ~differ
-    limit = float(np.max(allowed, initial=0.0, where=same)) if np.any(same) else float("inf")
+    limits = _limits(problem, found)
+    limit = float(np.max(limits, initial=0.0, where=same)) if np.any(same) else float("inf")
     size = np.maximum(side.magnitude, np.finfo(np.float64).tiny)
     return Comparison(
         Source(f"{problem.backend.name}/jvp"),
@@ -106,9 +171,9 @@ def compare_modes(
         int(np.count_nonzero(excused)),
         int(differ.size),
         limit,
-        float(np.max(allowed / size, initial=0.0, where=same)),
+        float(np.max(limits / size, initial=0.0, where=same)),
         (),
-        f"inner products with {len(v)} probe{'s' * (len(v) > 1)}",
+        f"inner products with {count} probe{'s' * (count > 1)}",
     )
 
 
@@ -129,19 +194,47 @@ def _excused(side: _Side, undecided: Undecided | None) -> NDArray[np.bool_]:
     return np.broadcast_to(places, side.forward.shape)
 
 
-def _allowed(
-    problem: Problem, reverse: Claim | None, forward: Claim | None, v: RealArray, w: RealArray, side: _Side
-) -> RealArray:
+@dataclass(frozen=True)
+class _Ways:
+    """Where products come from: Jacobians that are at hand, or the problem's two modes."""
+
+    problem: Problem
+    reverse: Claim | None
+    forward: Claim | None
+    planted: Plants = ()
+
+    def pusher(self) -> Product:
+        return plant_in_push(Forward(self.problem).push, self.planted)
+
+
+def _allowed(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:
     """Return how far rounding may take the two products apart, measuring it where magnitudes alone do not explain."""
+    problem = ways.problem
     unit = ROUNDING[problem.precision] * 2.0**-problem.precision
     allowed = unit * side.magnitude
-    noise = _linearity_noise(problem, reverse, forward, v, w, side)
+    noise = _linearity_noise(ways, v, w, side)
+    finite = np.abs(np.where(np.isfinite(side.forward), side.forward, 0.0))
+    largest = np.max(finite, axis=-1, keepdims=True, initial=0.0)
+    cap = NONLINEAR * np.maximum(side.magnitude, largest)
+    return np.asarray(allowed + np.minimum(8 * noise, cap) + _inner_rounding(problem, side))
+
+
+def _inner_rounding(problem: Problem, side: _Side) -> RealArray:
+    """Return what rounding of values and of a probe's largest product may do to any other."""
     finite = np.abs(np.where(np.isfinite(side.forward), side.forward, 0.0))
     largest = np.max(finite, axis=-1, keepdims=True, initial=0.0)
     behind = np.abs(problem.y) if problem.inner is None else np.maximum(np.abs(problem.y), problem.inner)
     values = np.max(behind, initial=0.0, where=np.isfinite(behind))
-    cap = NONLINEAR * np.maximum(side.magnitude, largest)
-    return np.asarray(allowed + np.minimum(8 * noise, cap) + unit / 8 * (largest + values))
+    unit = ROUNDING[problem.precision] * 2.0**-problem.precision
+    return np.asarray(unit / 8 * (largest + values))
+
+
+def _limits(problem: Problem, found: Modes) -> RealArray:
+    """Return the errors that would have been seen, next to what is allowed once two products are found to differ.
+
+    Where they do not, their rounding is not measured; a quarter more than the magnitudes allow stands for it.
+    """
+    return np.asarray(1.25 * found.allowed + _inner_rounding(problem, found.side))
 
 
 def _probes(problem: Problem, rng: np.random.Generator, vectors: RealArray | None) -> tuple[RealArray, RealArray]:
@@ -164,9 +257,10 @@ def _from_matrices(reverse: Claim | None, forward: Claim | None, v: RealArray) -
     return _Side(v @ forward.value.T, v @ reverse.value.T, magnitude)
 
 
-def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: RealArray, w: RealArray) -> _Side:
+def _measure(ways: _Ways, v: RealArray, w: RealArray) -> _Side:
+    problem, reverse, forward = ways.problem, ways.reverse, ways.forward
     if reverse is not None:
-        push = Forward(problem).push
+        push = ways.pusher()
         pushed = np.array([push(x) for x in v])
         magnitude = _magnitudes(reverse.value, v) + np.abs(pushed)
         return _Side(pushed, (reverse.value @ v.T).T, magnitude)
@@ -175,7 +269,7 @@ def _measure(problem: Problem, reverse: Claim | None, forward: Claim | None, v: 
     if forward is not None:
         magnitude = np.abs(w) @ np.abs(forward.value) + np.abs(pulled)
         return _Side(w @ forward.value, pulled, magnitude, along="inputs")
-    push = Forward(problem).push
+    push = ways.pusher()
     pushed = np.array([push(x) for x in v])
     magnitude = np.abs(w * pushed).sum(axis=1) + np.abs(v * pulled).sum(axis=1)
     return _Side((w * pushed).sum(axis=1), (v * pulled).sum(axis=1), magnitude, bilinear=True)
@@ -189,9 +283,27 @@ def _magnitudes(matrix: RealArray, vectors: RealArray) -> RealArray:
     return np.asarray(sum(parts, np.zeros(len(vectors)))[:, None])  # threads of a matrix product would wait long
 
 
-def _linearity_noise(
-    problem: Problem, reverse: Claim | None, forward: Claim | None, v: RealArray, w: RealArray, side: _Side
-) -> RealArray:
+def _scatter(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:
+    """Measure how the gap between the modes changes at points a few ulps away: a mistake stays, rounding does not."""
+    gaps = [side.forward - side.reverse]
+    for here in neighbours(ways.problem):
+        reverse = None if ways.reverse is None else reverse_jacobian(here)
+        forward = None if ways.forward is None or reverse is not None else forward_jacobian(here)
+        there = _measure(replace(ways, problem=here, reverse=reverse, forward=forward), v, w)
+        gaps.append(there.forward - there.reverse)
+    spread = np.max(gaps, axis=0) - np.min(gaps, axis=0)
+    spread = np.where(np.isfinite(spread), spread, 0.0)
+    return np.broadcast_to(2 * np.max(spread, axis=0), spread.shape)
+
+
+def neighbours(problem: Problem) -> list[Problem]:
+    """Return the problem at a few points that are some ulps away."""
+    rng = np.random.default_rng(8)
+    ulps = rng.integers(-8, 9, (NEIGHBOURS, problem.n)) * 2.0 ** (1 - problem.precision)
+    return [replace(problem, x=x) for x in problem.x * (1 + ulps)]
+
+
+def _linearity_noise(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:
     """Measure the rounding inside the products: what is left when a product is the sum of two halves' products.
 
     Cancellation between intermediate values shows there, and in nothing that the products themselves tell.
@@ -201,7 +313,7 @@ def _linearity_noise(
     for _ in range(SPLITS):
         a, b = rng.uniform(0.2, 0.8, v.shape), rng.uniform(0.2, 0.8, w.shape)
         shares = [(a, b), (1 - a, 1 - b), *([(a, 1 - b), (1 - a, b)] if side.bilinear else [])]
-        parts = [_measure(problem, reverse, forward, v * share_v, w * share_w) for share_v, share_w in shares]
+        parts = [_measure(ways, v * share_v, w * share_w) for share_v, share_w in shares]
         for rest in (
             side.forward - sum(part.forward for part in parts),
             side.reverse - sum(part.reverse for part in parts),

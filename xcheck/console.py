@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from xcheck.report import Report
+    from xcheck.report import Power, Report
 
 COLORS = {"agree": "green", "disagree": "red", "inconclusive": "yellow"}
 
@@ -34,6 +34,13 @@ def print_report(console: Console, report: Report) -> None:
     print_line(console, first, COLORS[str(report.verdict)])
     if rest:
         print_line(console, rest)
+
+
+def print_power(console: Console, power: Power) -> None:
+    """Print `str(power)` below a report, its first line in the colour of whether the limits hold."""
+    first, _, rest = str(power).partition("\n")
+    print_line(console, first, "green" if power.holds else "red")
+    print_line(console, rest)
 
 
 def print_error(console: Console, error: BaseException) -> None:

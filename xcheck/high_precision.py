@@ -209,9 +209,9 @@ class HighPrecision(Problem):
         """Evaluate at one point that `write(out, part)` puts down; returns `(1, m)`."""
         point = np.empty((1, self.n))
         write(point[0], slice(0, self.n))
-        return self.values(point)
+        return self._evaluated(point)
 
-    def values(self, points: RealArray) -> RealArray:
+    def _evaluated(self, points: RealArray) -> RealArray:
         """Evaluate at points `(k, n)` one by one; returns `f(point) - f(x)`, shape (k, m)."""
         assert self.arithmetic is not None
         self.evaluations += len(points)

@@ -112,6 +112,9 @@ GROSS = 2.0**12
 MOVED = 64.0
 """Nor one that is off by less than this many times what rounding moves the value."""
 
+SCATTERS = 2.0**-30
+"""A claim that is off by at most this share of the output's largest slope may be off by rounding in its arithmetic."""
+
 ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.NONFINITE, Status.UNRESOLVED)
 """What an output without a derivative looks like along an input."""
 
@@ -195,8 +198,9 @@ class Judgement:
         }
 
     def overrule(self, rows: Rows, better: Judgement) -> int:
-        """Take over what a sharper reference decided for the directions `rows`; returns how many entries."""
-        row, output = np.nonzero((better.verdict == AGREE) | (better.verdict == DISAGREE))
+        """Take over what another reference decided for the directions `rows`, and saw as sharply; returns how many."""
+        agreed = (better.verdict == AGREE) & (better.bar <= self.bar[rows])
+        row, output = np.nonzero(agreed | (better.verdict == DISAGREE))
         where = (rows[row], output)
         for name in ("verdict", "reason", "value", "bar", "rounding", "retested", "second_opinion"):
             getattr(self, name)[where] = getattr(better, name)[row, output]
@@ -266,6 +270,7 @@ def judge(
     share: RealArray | None = None,
     evidence: Rounding | None = None,
     wider: bool = True,
+    scatter: Callable[[], RealArray] | None = None,
 ) -> Judgement:
     """Judge a claim entry by entry.
 
@@ -282,6 +287,8 @@ def judge(
             an error of `SINGLE_SHARE` of it has to be seen.
         evidence: what is known about the claim's rounding; stands for every estimate of it.
         wider: whether to look again at larger steps where the scale of an input says nothing.
+        scatter: measures how far the claim moves from float to float, shape (d, m), user units; called only where it
+            is off by very little of its output's largest slope.
     """
     with np.errstate(all="ignore"):
         units = witness.units
@@ -301,6 +308,8 @@ def judge(
         _reread_steps(case, doubtful, precision, shift)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
             _forgive_own_rounding(case, exact() / units)
+        if scatter is not None and precision >= witness.grid.precision:
+            _forgive_tiny_scatter(case, scatter, units)
         if evidence is not None and np.any(case.result.suspected()):
             _forgive_scatter(case, evidence.scatter() / units)
         if len(rows) and applies(witness):
@@ -404,7 +413,8 @@ def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, fo
     informative = max(0.01, 2 * 2.0 ** (-0.3 * min(precision, witness.grid.precision)))
     witness.raise_scale(found.scale, found.slope)
     blank = np.zeros(scaled.shape, np.int8)
-    result = Judgement(blank, blank.copy(), found.value, found.bar, found.rounding, *np.zeros((2, *scaled.shape), bool))
+    rounding = found.rounding + _own_rounding(witness, unit, slice(None))  # a wrong claim would be allowed this too
+    result = Judgement(blank, blank.copy(), found.value, found.bar, rounding, *np.zeros((2, *scaled.shape), bool))
     case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool))
     open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
     _own_to_hidden_rounding(case, ~open_)
@@ -441,7 +451,8 @@ def _lower_precision_allowance(
     if shift is not None and witness.problem.forgiven > 0:
         off = np.abs(shift) / witness.sampler.size - 2 * unit * value
         allowance = allowance + 8 * np.where(np.isfinite(off), np.maximum(off, 0.0), 0.0)
-    return np.asarray(allowance)
+    reach = np.maximum(1.0, 4 * witness.directions.reach[:, None])  # rounding does not grow as inputs shrink
+    return np.asarray(allowance / reach)
 
 
 def _row_max(values: RealArray) -> RealArray:
@@ -484,14 +495,9 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     if not np.any(keep):
         return
     rows, open_ = rows[keep], open_[keep]
-    value = np.fmax(case.witness.value_scale(), case.witness.sampler.inner)
-    reach = np.maximum(1.0, 4 * case.witness.directions.reach[rows, None])
-    own = 8 * case.unit * case.witness.size_beside(rows) + 4 * case.witness.problem.forgiven * value / reach
+    rounding = np.nan_to_num(rounding[keep], posinf=0.0) + _own_rounding(case.witness, case.unit, rows)
     result, c = case.result, case.claimed[rows]
     estimate = case.witness.measure(rows, open_)
-    own = own + 8 * case.unit * np.abs(np.nan_to_num(c, posinf=0.0, neginf=0.0))
-    needed = ~(np.abs(c - estimate.value) <= estimate.bar + own)
-    rounding = np.where(needed, np.nan_to_num(rounding[keep], posinf=0.0) + own, own)
     _sharpen(case, rows, open_, estimate, rounding)
     row, output = np.nonzero(open_)
     where = (rows[row], output)
@@ -542,6 +548,13 @@ def _negligible(case: _Case, rows: Rows) -> Mask:
             largest = np.max(np.where(np.isfinite(c[:, part]), c[:, part], 0.0) * size[part], axis=1, initial=0.0)
             beside[:, part] = largest[:, None] / size[part]
     return np.asarray(c <= NEGLIGIBLE * case.unit * beside)
+
+
+def _own_rounding(witness: Witness, unit: float, rows: Rows | slice) -> RealArray:
+    """Return the rounding that a claim is allowed once it is measured, beside what the screen allows: shape (r, m)."""
+    value = np.fmax(witness.value_scale(), witness.sampler.inner)
+    reach = np.maximum(1.0, 4 * witness.directions.reach[rows, None])
+    return np.asarray(8 * unit * witness.size_beside(rows) + 4 * witness.problem.forgiven * value / reach)
 
 
 def _sharpen(case: _Case, rows: Rows, open_: Mask, estimate: Estimate, rounding: RealArray) -> None:
@@ -682,6 +695,15 @@ def _forgive_scatter(case: _Case, scatter: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), SCATTERED)
+
+
+def _forgive_tiny_scatter(case: _Case, scatter: Callable[[], RealArray], units: RealArray) -> None:
+    """Ask neighbouring points about claims that are off by very little of their output's largest slope."""
+    result = case.result
+    gap = np.abs(case.claimed - result.value)
+    tiny = (result.verdict == DISAGREE) & (gap <= SCATTERS * case.witness.row_scale)
+    if np.any(tiny):
+        _forgive_scatter(case, np.where(tiny, scatter() / units, 0.0))
 
 
 def _ask_complex_step(case: _Case) -> None:

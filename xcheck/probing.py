@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from xcheck.comparison import WORST, Comparison, compare
 from xcheck.derivatives import Forward, Reverse, quantity_of
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SINGLE_SHARE, SKIPPED, Judgement, judge
 from xcheck.localisation import Suspect, wrong_inputs, wrong_outputs
+from xcheck.planting import Plants, Product, plant_in_pull, plant_in_push, remembering
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
@@ -116,11 +117,23 @@ class PulledRows:
     """
 
     source: str
-    pull: Callable[[RealArray], RealArray]
+    pull: Product
     outputs: RealArray
     precision: int
     unconnected: Callable[[], tuple[str, ...]] = tuple
-    exact: Callable[[], Callable[[RealArray], RealArray]] | None = None
+    exact: Callable[[], Product] | None = None
+
+    def planted(self, planted: Plants) -> PulledRows:
+        """Return the same claim with errors in it, in the reference's precision as well."""
+        exact = self.exact
+        wide = None if exact is None else lambda: plant_in_pull(exact(), planted)
+        return replace(self, pull=plant_in_pull(self.pull, planted), exact=wide)
+
+    def remembered(self) -> PulledRows:
+        """Return the same claim, pulling back no cotangent twice."""
+        exact = self.exact
+        wide = None if exact is None else cache(lambda: remembering(exact()))
+        return replace(self, pull=remembering(self.pull), exact=wide)
 
 
 def pulled_rows(arena: Arena) -> PulledRows:
@@ -227,25 +240,59 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
     )
 
 
-def forward_products(arena: Arena, vectors: RealArray) -> Products:
+@dataclass(frozen=True)
+class Pushes:
+    """A claim that can be asked for `J v`.
+
+    Attributes:
+        forward: the backend's forward mode.
+        push: from tangents (n,) to (m,).
+        exact: makes the same pushforward in the reference's precision.
+    """
+
+    forward: Forward
+    push: Product
+    exact: Callable[[], Product]
+
+    def planted(self, planted: Plants) -> Pushes:
+        """Return the same claim with errors in it, in the reference's precision as well."""
+        exact = self.exact
+        return replace(self, push=plant_in_push(self.push, planted), exact=lambda: plant_in_push(exact(), planted))
+
+    def remembered(self) -> Pushes:
+        """Return the same claim, pushing no tangent forward twice."""
+        exact = self.exact
+        return replace(self, push=remembering(self.push), exact=cache(lambda: remembering(exact())))
+
+
+def pushes(arena: Arena) -> Pushes:
+    """Prepare a backend's forward mode; nothing is evaluated yet.
+
+    Raises:
+        NotImplementedError: the backend has no forward mode.
+    """
+    forward = Forward(arena.problem)
+    return Pushes(forward, forward.push, lambda: Forward(arena.wide).push)
+
+
+def forward_products(arena: Arena, columns: Pushes, vectors: RealArray) -> Products:
     """Push every probe forward.
 
     Raises:
         NotImplementedError: there is no forward rule.
     """
-    problem = arena.problem
-    forward = Forward(problem)
-    claimed = np.array([forward.push(v) for v in vectors])
+    problem, forward, push = arena.problem, columns.forward, columns.push
+    claimed = np.array([push(v) for v in vectors])
     share = np.max(np.abs(claimed), axis=0) / np.sqrt(problem.n)
 
     def exact() -> RealArray:
-        better = Forward(arena.wide)
-        return np.array([better.push(v) for v in vectors])
+        better = columns.exact()
+        return np.array([better(v) for v in vectors])
 
     def locate(output: int, suspect: Suspect) -> Located:
-        inputs, more = wrong_inputs(replace(suspect, claimed=lambda v, _: float(forward.push(v)[output])))
-        columns = [forward.push(_unit(problem.n, j)) for j in sorted(inputs)]
-        return Located(sorted(inputs), np.array(columns).reshape(len(inputs), problem.m), more)
+        inputs, more = wrong_inputs(replace(suspect, claimed=lambda v, _: float(push(v)[output])))
+        found = [push(_unit(problem.n, j)) for j in sorted(inputs)]
+        return Located(sorted(inputs), np.array(found).reshape(len(inputs), problem.m), more)
 
     return Products(
         f"{problem.backend.name}/jvp",
@@ -261,6 +308,25 @@ def forward_products(arena: Arena, vectors: RealArray) -> Products:
     )
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Products as judged.
+
+    Attributes:
+        products: the claim.
+        witness: measured the products of the reference.
+        claimed: the products with probes of the length that was chosen, shape (d, r).
+        judgement: the verdict on each of them.
+        length: how long the probes were.
+    """
+
+    products: Products
+    witness: Witness
+    claimed: RealArray
+    judgement: Judgement
+    length: float
+
+
 def compare_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Comparison]:
     """Compare products with differences along the probes; on a mismatch find the entries.
 
@@ -272,6 +338,11 @@ def compare_products(arena: Arena, vectors: RealArray, claims: Sequence[Products
         vectors: probes of length 1, shape (d, n).
         claims: what was claimed of their products.
     """
+    return [summarise_products(arena, vectors, judged) for judged in judge_products(arena, vectors, claims)]
+
+
+def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Judged]:
+    """Judge products by differences along the probes, four evaluations for every probe."""
     reference = arena.reference
     length = max(_length(reference, claim.size, np.max(claim.share, axis=0)) for claim in claims)
     directions = Probes(reference, vectors, 0.25 / length, length)
@@ -287,21 +358,35 @@ def compare_products(arena: Arena, vectors: RealArray, claims: Sequence[Products
             witness = raw.projected(claim.weights.T, reference.n)
         else:
             witness = Witness(reference, directions, arena.seed, project=claim.weights.T, entries=reference.n)
-        found.append(_compare(arena, vectors, length, claim, witness))
+        found.append(_judge_products(arena, claim, witness, length))
     return found
 
 
-def _compare(arena: Arena, vectors: RealArray, length: float, claim: Products, witness: Witness) -> Comparison:
-    claimed, precision = claim.claimed * length, min(claim.precision, arena.precision)
-    exact = claim.exact
-    found = judge(
+def own_error(judged: Judged, vectors: RealArray, output: int, place: int) -> tuple[float, float]:
+    """Return 1, and by how much one entry would have to be off to explain the product that is off by the least."""
+    weights = judged.products.weights
+    share = np.abs(vectors[:, [place]] * judged.length)
+    off = np.abs(judged.claimed - judged.judgement.value)
+    off = off[:, [output]] / share if weights is None else off / (share * np.abs(weights[:, output]))
+    return 1.0, float(np.min(np.nan_to_num(off)))
+
+
+def _judge_products(arena: Arena, claim: Products, witness: Witness, length: float) -> Judged:
+    claimed, exact = claim.claimed * length, claim.exact
+    judgement = judge(
         witness,
         claimed,
-        precision,
+        min(claim.precision, arena.precision),
         exact=None if exact is None else lambda: exact() * length,
         allowance=claim.allowance * length,
         share=claim.share * length,
     )
+    return Judged(claim, witness, claimed, judgement, length)
+
+
+def summarise_products(arena: Arena, vectors: RealArray, judged: Judged) -> Comparison:
+    """Compare products as judged; on a mismatch find the entries."""
+    claim, claimed, found, length = judged.products, judged.claimed, judged.judgement, judged.length
     result = _summary(arena, claim, claimed, found, length * min(_least(v) for v in vectors))
     if result.verdict is not Verdict.DISAGREE:
         return result
@@ -311,9 +396,9 @@ def _compare(arena: Arena, vectors: RealArray, length: float, claim: Products, w
         vectors[row] * length,
         _unit(arena.problem.m, k)[:, None] if claim.weights is None else claim.weights[k][:, None],
         lambda _v, _span: float("nan"),
-        2.0**-precision,
+        2.0 ** -min(claim.precision, arena.precision),
         float(claim.allowance[k] * length),
-        witness.noise()[[k]] * witness.sampler.size[[k]],
+        judged.witness.noise()[[k]] * judged.witness.sampler.size[[k]],
         arena.seed,
     )
     return _with_entries(arena, result, claim.locate(k, suspect))
@@ -336,10 +421,20 @@ def _fill_columns(arena: Arena, rows: PulledRows, weight: RealArray, inputs: lis
             columns[place, i] = rows.pull(_unit(arena.problem.m, i))[j]
 
 
-def probe_diagonal(arena: Arena, claim: Claim, columns: NDArray[np.bool_]) -> Comparison:
-    """Compare a claimed diagonal by products first: where nothing lies beside it, `J v` is `d v` for every v.
+def compare_diagonal(arena: Arena, claim: Claim, result: Judgement, at_once: int) -> Comparison:
+    """Summarise what `judge_diagonal` found."""
+    notes = (f"{at_once} entries were measured at once, with {arena.plan.probes} probes",) if at_once else ()
+    name = arena.problem.entry
+    return compare(claim, claim.value[None], result, lambda _, i: name(i, i), arena.reference.how, notes)
+
+
+def judge_diagonal(arena: Arena, claim: Claim, columns: NDArray[np.bool_]) -> tuple[Judgement, int]:
+    """Judge a claimed diagonal by products first: where nothing lies beside it, `J v` is `d v` for every v.
 
     Costs four evaluations for every probe, and for every input whose entry the products do not settle.
+
+    Returns:
+        The judgement, shape (1, n), and how many entries the products settled.
     """
     problem, reference = arena.problem, arena.reference
     diagonal, precision = claim.value, min(claim.precision, arena.precision)
@@ -356,9 +451,7 @@ def probe_diagonal(arena: Arena, claim: Claim, columns: NDArray[np.bool_]) -> Co
         claimed = np.where(wanted, diagonal[open_, None], 0.0)
         found = judge(by_entry, claimed, precision, wanted, arena.shift(problem.y))
         result.take_over(found, wanted)
-    at_once = int(np.count_nonzero(columns)) - len(open_)
-    notes = (f"{at_once} entries were measured at once, with {len(vectors)} probes",) if at_once else ()
-    return compare(claim, diagonal[None], result, lambda _, i: problem.entry(i, i), witness.source, notes)
+    return result, int(np.count_nonzero(columns)) - len(open_)
 
 
 def _read_diagonal(products: Judgement, vectors: RealArray, diagonal: RealArray) -> Judgement:

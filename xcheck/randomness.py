@@ -49,17 +49,23 @@ def _pinned_python(seed: int) -> Iterator[Callable[[], bool]]:
 @contextmanager
 def _pinned_numpy(seed: int) -> Iterator[Callable[[], bool]]:
     generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]  # public, and missing in the stubs
-    before = np.random.get_state(legacy=False)
-    if isinstance(generator, np.random.MT19937):
-        np.random.seed(seed % 2**32)  # of another generator, any state is as good as another if it is the same one
-    start: Any = np.random.get_state(legacy=False)
+    usual = isinstance(generator, np.random.MT19937)
+    before: Any = np.random.get_state(legacy=False)
+
+    def restart() -> None:  # of another generator, any state is as good as another if it is the same one
+        if usual:
+            np.random.seed(seed % 2**32)
+        else:
+            np.random.set_state(before)
+
+    restart()
     read = _reader(generator)
     untouched = read()
 
     def rewind() -> bool:
         used = read() != untouched
         if used:
-            np.random.set_state(start)
+            restart()
         return used
 
     try:

@@ -17,9 +17,10 @@ import numpy as np
 from xcheck.budget import plan
 from xcheck.call import Call, Leaf
 from xcheck.claim import Claim, Quantity
-from xcheck.comparison import Comparison, Source, compare
+from xcheck.comparison import Comparison, Namer, Source, compare
 from xcheck.derivatives import Reverse, quantity_of
-from xcheck.judgement import judge
+from xcheck.judgement import Judgement, judge
+from xcheck.planting import Plants, plant
 from xcheck.probing import Arena
 from xcheck.problem import Problem
 from xcheck.protocol import Native, RealArray, SupportsSecondOrder
@@ -125,7 +126,26 @@ def gradient_arena(arena: Arena) -> Arena:
     return Arena(gradient, wide, arena.seed, wide, plan(gradient, wide, arena.budget), arena.budget)
 
 
-def compare_linearity(arena: Arena) -> Comparison:
+@dataclass(frozen=True)
+class Linearity:
+    """Products of the Jacobian with cotangents, as judged.
+
+    Attributes:
+        comparison: what was found.
+        claimed: the products, shape (cotangents, outputs).
+        judgement: the verdict on each of them.
+        again: judges them with errors in them.
+        name: names the product at (cotangent, output).
+    """
+
+    comparison: Comparison
+    claimed: RealArray
+    judgement: Judgement
+    again: Callable[[Plants], Judgement]
+    name: Namer
+
+
+def compare_linearity(arena: Arena) -> Linearity:
     """Compare differences of the pullback along its cotangent with the Jacobian that unit cotangents give.
 
     A rule that is not linear in the cotangent, or leaves it out, is right for unit cotangents and wrong here. Costs
@@ -149,6 +169,7 @@ def compare_linearity(arena: Arena) -> Comparison:
         project = signed_probes(np.random.default_rng((arena.seed, 7)), LINEAR, primal.n).T
         claimed = claimed @ project
     witness = Witness(problem, Probes(problem, vectors), arena.seed, project)
+    before = witness.as_it_is()
     found = judge(witness, claimed, problem.precision)
     claim = Claim(quantity_of(primal), claimed, f"{problem.backend.name}/vjp")
 
@@ -156,7 +177,11 @@ def compare_linearity(arena: Arena) -> Comparison:
         target = arena.problem.outputs.entry(output) if project is None else f"weighted gradients {output}"
         return f"d ({target}) along cotangent {row}"
 
-    return compare(claim, claimed, found, name, "finite differences by the cotangent", (), "cotangents")
+    def again(planted: Plants) -> Judgement:
+        return judge(before.as_it_is(), plant(claimed, planted), problem.precision)
+
+    comparison = compare(claim, claimed, found, name, "finite differences by the cotangent", (), "cotangents")
+    return Linearity(comparison, claimed, found, again, name)
 
 
 def _combined(reverse: Reverse, tangents: RealArray) -> RealArray:

@@ -269,12 +269,23 @@ def _global_generators(seed: int) -> Iterator[list[Any]]:
 
 def _pin_variable(variable: Any) -> Pin:
     """Pin a generator's state where it is: any state is as good as another, as long as it is the same one."""
-    start = variable.numpy().copy()
+    read = _reader(variable)
+    start = read().copy()
 
     def rewind() -> bool:
-        used = not np.array_equal(variable.numpy(), start)
+        used = not np.array_equal(read(), start)
         if used:
             variable.assign(start)
         return used
 
     return rewind, lambda: variable.assign(start)
+
+
+def _reader(variable: Any) -> Callable[[], NDArray[Any]]:
+    """Return a function that reads a variable, its memory at once where it is TensorFlow's: `numpy()` takes long."""
+    import tensorflow as tf
+
+    held = variable if isinstance(variable, tf.Variable) else getattr(variable, "value", None)  # Keras wraps them
+    if not isinstance(held, tf.Variable):
+        return lambda: np.asarray(variable.numpy())
+    return lambda: np.asarray(tf.raw_ops.ReadVariableOp(resource=held.handle, dtype=held.dtype).numpy())

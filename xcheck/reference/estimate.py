@@ -105,6 +105,7 @@ def explain(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     jump = _jumps(ladder, rules) & (result.status == Status.UNRESOLVED)
     result.status[jump] = Status.JUMP
     _read_noise(ladder, rules, result)
+    _read_quantum(ladder, rules, result)
     _read_sides(ladder, rules, result)
     _mark_saturated(hidden, result)
 
@@ -199,6 +200,24 @@ def _read_noise(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     second.status[second.status == Status.OK] = Status.NOISY
     second.noisy[:] = True
     result.put(_both(open_, again), second)
+
+
+def _read_quantum(ladder: Ladder, rules: Rules, result: Estimate) -> None:
+    """Third reading: flat next to the point and moving beyond, the first change is what values are rounded to."""
+    open_ = result.status == Status.UNRESOLVED
+    flat = np.logical_and.accumulate(ladder.flat[::-1], axis=0)
+    steps = np.sum(flat, axis=0)
+    change = np.fmax(np.abs(ladder.above), np.abs(ladder.below))
+    first = len(ladder.h) - 1 - steps
+    beside = change[np.maximum(first, 0), np.arange(len(steps))]
+    again = open_ & (steps >= 3) & (first >= 0) & np.isfinite(beside)
+    if not np.any(again):
+        return
+    found = estimate(ladder.pairs(again).with_noise(beside[again]), _rules_for(rules, again))
+    sure = (found.status == Status.OK) & (found.bar < np.abs(found.value))
+    found.status[sure] = Status.NOISY
+    found.noisy[:] = True
+    result.put(_both(again, sure), found.at(sure))
 
 
 def _read_sides(ladder: Ladder, rules: Rules, result: Estimate) -> None:

@@ -208,14 +208,20 @@ class Sampler:
         total = centers + len(beside) + sum(len(job[1]) for job in jobs)
         step = max(1, CHUNK // max(1, self.problem.n + self.problem.m))
         if total <= step:
-            points = self._points(jobs, centers + len(beside))
-            start = centers + len(beside)
-            points[centers:start] = beside
+            # The line is neither first, where errors are read, nor last, where a batch is verified.
+            cut = total - len(beside) - len(jobs[-1][1])
+            points = np.empty((total, self.problem.n))
+            points[:centers] = self.problem.x
+            self._displace(points[centers:cut], jobs[:-1])
+            points[cut : cut + len(beside)] = beside
+            self._displace(points[cut + len(beside) :], jobs[-1:])
             found = self.problem.values(points)
             values = self.seen(found)
             self._centers += list(values[:centers])
-            self.line += list(found[centers:start])
+            self.line += list(found[cut : cut + len(beside)])
+            start = centers
             for job in jobs:
+                start += len(beside) if job is jobs[-1] else 0
                 self._store(job, values[start : start + len(job[1])])
                 start += len(job[1])
             return
@@ -236,11 +242,14 @@ class Sampler:
         total = centers + sum(len(job[1]) for job in jobs)
         points = np.empty((total, self.problem.n))
         points[:centers] = self.problem.x
-        start = centers
+        self._displace(points[centers:], jobs)
+        return points
+
+    def _displace(self, points: RealArray, jobs: list[Job]) -> None:
+        start = 0
         for _, rows, places, _, _ in jobs:
             self.directions.write(points[start : start + len(rows)], rows, places)
             start += len(rows)
-        return points
 
     def _store(self, job: Job, values: RealArray) -> None:
         level, rows, _, displacement, ahead = job

@@ -90,8 +90,7 @@ def _screen_rows(
             witness.grid, witness.value_scale(), samples.above[1], samples.below[1], offset * np.abs(db)
         )
         np.maximum(sigma, witness.noise(), out=sigma)
-        own = 8 * unit * np.abs(c)
-        rounding = own + 2 * unit * offset * even[0] / ha**2 + allowance[part]
+        rounding = unit * (8 * np.abs(c) + 2 * offset * even[0] / ha**2) + allowance[part]
         bound = KAPPA * q * np.abs(da - c) + (witness.z / np.sqrt(2)) * sigma / hb + 4 * witness.grid.unit * np.abs(c)
         apart = np.abs(db - c)
         smooth = even[1] <= KAPPA * q * even[0] + (witness.z * np.sqrt(6)) * sigma
@@ -99,7 +98,7 @@ def _screen_rows(
         result.passed[part] = np.isfinite(c) & (apart <= bound + rounding) & smooth
         result.value[part] = db + (db - da) * (q / (1 - q))
         result.bar[part] = bound + apart
-        result.rounding[part] = np.where(apart <= bound + own, own, rounding)  # no more than was needed
+        result.rounding[part] = rounding
         result.excess[part] = apart / np.maximum(bound + rounding, np.finfo(np.float64).tiny)
         result.smooth[part] = smooth
         steady = smooth & (np.abs(da - db) <= 0.25 * np.abs(db))

@@ -29,6 +29,9 @@ LOUD = 2.0**10
 STEPS = 3
 """So many leaps in different places make a staircase; a kink or a jump makes one."""
 
+ALIKE = 4.0
+"""Steps of a rounded number are about as high as each other; those of a table are not."""
+
 FAR = (2, 5, 8)
 """Levels at which a line is looked for leaps."""
 
@@ -60,7 +63,9 @@ def step_sizes(witness: Witness, wanted: Mask, value: RealArray, most: int = LOO
             which = outputs[leap == k]
             for reach in np.minimum(SPANS[SPANS * k < 2.0] * k, 0.5):
                 if not np.all(result[row, which]):
-                    result[row, which] = np.maximum(result[row, which], _steps(witness, int(row), which, reach))
+                    result[row, which] = np.maximum(
+                        result[row, which], _steps(witness, int(row), which, reach, most < LOOKED)
+                    )
     return result
 
 
@@ -134,8 +139,11 @@ def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealAr
     return result
 
 
-def _steps(witness: Witness, row: int, outputs: Rows, reach: float) -> RealArray:
-    """Return how far values leap at most between neighbouring points of a line, where they leap in many places."""
+def _steps(witness: Witness, row: int, outputs: Rows, reach: float, strict: bool) -> RealArray:
+    """Return how far values leap at most between neighbouring points of a line, where they leap in many places.
+
+    With `strict`, their leaps have to be alike: those of a table, which a right claim may well be made for, are not.
+    """
     directions, sampler = witness.directions, witness.sampler
     assert isinstance(directions, Coordinates)
     t = np.arange(-POINTS // 2, POINTS // 2 + 1) * (reach * 2 / POINTS)
@@ -149,6 +157,8 @@ def _steps(witness: Witness, row: int, outputs: Rows, reach: float) -> RealArray
         leaps = bent > LOUD * quiet
         places = np.sum(leaps[1:] & ~leaps[:-1], axis=0) + leaps[0]
         stairs = (places >= STEPS) & (np.median(bent, axis=0) <= quiet) & np.all(np.isfinite(values), axis=0)
-    near = bent[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
-    height = np.where(np.any(near > LOUD * quiet, axis=0), np.max(near, axis=0), np.max(bent, axis=0))
-    return np.where(stairs, height, 0.0)
+        near = bent[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
+        some = np.where(np.any(near > LOUD * quiet, axis=0), near, bent[: len(near)])
+        height = np.max(some, axis=0)
+        alike = (not strict) | (height <= ALIKE * np.min(np.where(some > LOUD * quiet, some, np.inf), axis=0))
+    return np.where(stairs & alike, height, 0.0)

@@ -99,6 +99,10 @@ class Witness:
         other.stepped = True
         return other
 
+    def as_it_is(self) -> Witness:
+        """Return a copy that shares all values and stays as it is while this one learns more."""
+        return copy.copy(self)
+
     def projected(self, project: RealArray, entries: int) -> Witness:
         """Return a witness on the outputs times `project`, shape (m, r), which knows every value of this one."""
         other = copy.copy(self)
