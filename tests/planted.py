@@ -93,6 +93,14 @@ def plant(jacobian: Array, error: str, place: int) -> Array:
     return wrong
 
 
+def pulled(name: str, jacobian: Array, cotangent: Any) -> Any:
+    """Multiply a cotangent, of any shape, with a claimed Jacobian."""
+    if name == "tensorflow":
+        tf = import_module("tensorflow")
+        return tf.linalg.matvec(tf.constant(jacobian), tf.reshape(cotangent, [-1]), transpose_a=True)
+    return cotangent.reshape(-1) @ constant(name, jacobian)
+
+
 def with_backward(name: str, f: Operator, pull: Callable[[Array], Array]) -> Operator:
     """Give `f` a backward pass of its own in the framework: `pull` maps native cotangents to native gradients."""
     if name == "torch":

@@ -277,8 +277,10 @@ def _measure(ways: _Ways, v: RealArray, w: RealArray) -> _Side:
 
 def _magnitudes(matrix: RealArray, vectors: RealArray) -> RealArray:
     """Return the sums of the terms' magnitudes in the products of a matrix with vectors (k, n), shape (k, m)."""
-    parts = (np.abs(vectors[:, part]) @ np.abs(matrix[:, part]).T for part in stretches(vectors.shape[1]))
-    return np.asarray(sum(parts, np.zeros((len(vectors), len(matrix)))))
+    if len(matrix) > 1:
+        return np.asarray(np.abs(vectors) @ np.abs(matrix).T)
+    parts = (np.sum(np.abs(vectors[:, part] * matrix[:, part]), axis=1) for part in stretches(vectors.shape[1]))
+    return np.asarray(sum(parts, np.zeros(len(vectors)))[:, None])  # threads of a matrix product would wait long
 
 
 def _scatter(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:

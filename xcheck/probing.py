@@ -512,8 +512,9 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     for k, gradient in enumerate(gradients):
         count = int(np.count_nonzero(gradient))
         step = max(1, count // SAMPLED)
-        connected = np.arange(count)[::step] if count == gradient.size else np.flatnonzero(gradient)[::step]
-        if len(connected):
+        every = slice(None, None, step)
+        connected = every if count == gradient.size else np.flatnonzero(gradient)[every]
+        if count:
             result[:, k] = np.nanmedian(np.abs(vectors[:, connected] * gradient[connected]), axis=1)
     return result
 
