@@ -13,6 +13,7 @@ import numpy as np
 
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Rows
+from xcheck.reference.screen import BLOCK
 from xcheck.reference.windows import Mask
 from xcheck.reference.witness import Witness
 
@@ -91,10 +92,9 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray) -> Mask:
     result = np.zeros(passed.shape, bool)
     if not applies(witness) or len(witness.directions.scale) != witness.problem.n:
         return result
-    linear = passed & _linear_nearby(witness)
     problem, sampler = witness.problem, witness.sampler
     rng = np.random.default_rng((witness.grid.seed, 8))
-    asked = [(b.slice, np.flatnonzero(np.all(linear[b.slice], axis=0))) for b in problem.inputs.blocks if b.size]
+    asked = [(b.slice, _linear_outputs(witness, passed, b.slice)) for b in problem.inputs.blocks if b.size]
     asked = [(part, outputs) for part, outputs in asked if len(outputs)]
     if not asked:
         return result
@@ -109,17 +109,29 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray) -> Mask:
         values = found[2 * k : 2 * k + 2, outputs] / sampler.size[outputs]
         center = sampler.center[outputs] / sampler.size[outputs]
         steps = moved / witness.directions.scale[part]
-        off = np.abs(values - center - steps @ value[part][:, outputs])
-        size = np.abs(values) + np.abs(center) + np.abs(steps) @ np.abs(value[part][:, outputs])
+        slopes = value[part] if len(outputs) == value.shape[1] else value[part][:, outputs]
+        off = np.abs(values - center - steps @ slopes)
+        size = np.abs(values) + np.abs(center) + np.abs(steps) @ np.abs(slopes)
         quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs])
         result[part, outputs[np.any(off > quiet, axis=0)]] = True
     return result
 
 
-def _linear_nearby(witness: Witness) -> Mask:
+def _linear_outputs(witness: Witness, passed: Mask, part: slice) -> Rows:
+    """Return the outputs that agree along all inputs of a block, and are linear along each of them."""
+    linear = np.all(passed[part], axis=0)
+    step = max(1, BLOCK // max(1, len(linear)))
+    for start in range(part.start, part.stop, step):
+        if not np.any(linear):
+            break
+        linear &= np.all(_linear_nearby(witness, np.arange(start, min(start + step, part.stop))), axis=0)
+    return np.flatnonzero(linear)
+
+
+def _linear_nearby(witness: Witness, rows: Rows) -> Mask:
     """Tell which entries show no curvature at all at the finer base level, not even that of a smooth function."""
     _, _, fine = witness.grid.group(0)
-    samples = witness.sampler.take((fine,), np.arange(witness.directions.count))
+    samples = witness.sampler.take((fine,), rows)
     up, down = samples.above[0] - samples.center, samples.center - samples.below[0]
     even = up - down - (up + down) * ((samples.plus - samples.minus) / (samples.plus + samples.minus))[0][:, None]
     size = np.abs(samples.center) + np.abs(up) + np.abs(down)
