@@ -7,10 +7,13 @@ of the size of a step, the same values give an honest slope from larger distance
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Rows
+from xcheck.reference.screen import BLOCK
 from xcheck.reference.windows import Mask
 from xcheck.reference.witness import Witness
 
@@ -56,7 +59,9 @@ def step_sizes(witness: Witness, wanted: Mask, value: RealArray, most: int = LOO
     result = np.zeros(wanted.shape)
     if not applies(witness):
         return result
-    for row in np.flatnonzero(np.any(wanted, axis=1))[:most]:
+    rows = np.flatnonzero(np.any(wanted, axis=1))[:most]
+    _evaluate_far(witness, rows)
+    for row in rows:
         outputs = np.flatnonzero(wanted[row] & np.isfinite(value[row]))
         leap = _leap(witness, int(row), outputs, value[row, outputs])
         for k in np.unique(leap[leap > 0]):
@@ -89,37 +94,60 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray) -> Mask:
     result = np.zeros(passed.shape, bool)
     if not applies(witness) or len(witness.directions.scale) != witness.problem.n:
         return result
-    linear = passed & _linear_nearby(witness)
     problem, sampler = witness.problem, witness.sampler
     rng = np.random.default_rng((witness.grid.seed, 8))
-    for block in problem.inputs.blocks:
-        part = block.slice
-        outputs = np.flatnonzero(np.all(linear[part], axis=0)) if block.size else np.zeros(0, np.intp)
-        if not len(outputs):
-            continue
-        share = rng.choice([-1.0, 1.0], block.size) * rng.uniform(0.7, 1.0, block.size) * 2.0**-5
-        points = np.repeat(problem.x[None], 2, axis=0)
-        points[:, part] += np.outer([1.0, -1.0], share * witness.directions.scale[part])
-        moved = points[:, part] - problem.x[part]
-        values = sampler.seen(problem.values(points))[:, outputs] / sampler.size[outputs]
+    asked = [(b.slice, _linear_outputs(witness, passed, b.slice)) for b in problem.inputs.blocks if b.size]
+    asked = [(part, outputs) for part, outputs in asked if len(outputs)]
+    if not asked:
+        return result
+    points = np.repeat(problem.x[None], 2 * len(asked), axis=0)
+    for k, (part, _) in enumerate(asked):
+        size = part.stop - part.start
+        share = rng.choice([-1.0, 1.0], size) * rng.uniform(0.7, 1.0, size) * 2.0**-5
+        points[2 * k : 2 * k + 2, part] += np.outer([1.0, -1.0], share * witness.directions.scale[part])
+    found = sampler.seen(problem.values(points))
+    for k, (part, outputs) in enumerate(asked):
+        moved = points[2 * k : 2 * k + 2, part] - problem.x[part]
+        values = found[2 * k : 2 * k + 2, outputs] / sampler.size[outputs]
         center = sampler.center[outputs] / sampler.size[outputs]
         steps = moved / witness.directions.scale[part]
-        off = np.abs(values - center - steps @ value[part][:, outputs])
-        inputs = np.max(witness.directions.offset[part, None] * np.abs(value[part][:, outputs]), axis=0)
-        size = np.abs(values) + np.abs(center) + inputs + np.abs(steps) @ np.abs(value[part][:, outputs])
+        slopes = value[part] if len(outputs) == value.shape[1] else value[part][:, outputs]
+        off = np.abs(values - center - steps @ slopes)
+        inputs = np.max(witness.directions.offset[part, None] * np.abs(slopes), axis=0)
+        size = np.abs(values) + np.abs(center) + inputs + np.abs(steps) @ np.abs(slopes)
         quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs])
         result[part, outputs[np.any(off > quiet, axis=0)]] = True
     return result
 
 
-def _linear_nearby(witness: Witness) -> Mask:
+def _linear_outputs(witness: Witness, passed: Mask, part: slice) -> Rows:
+    """Return the outputs that agree along all inputs of a block, and are linear along each of them."""
+    linear = np.all(passed[part], axis=0)
+    step = max(1, BLOCK // max(1, len(linear)))
+    for start in range(part.start, part.stop, step):
+        if not np.any(linear):
+            break
+        linear &= np.all(_linear_nearby(witness, np.arange(start, min(start + step, part.stop))), axis=0)
+    return np.flatnonzero(linear)
+
+
+def _linear_nearby(witness: Witness, rows: Rows) -> Mask:
     """Tell which entries show no curvature at all at the finer base level, not even that of a smooth function."""
     _, _, fine = witness.grid.group(0)
-    samples = witness.sampler.take((fine,), np.arange(witness.directions.count))
+    samples = witness.sampler.take((fine,), rows)
     up, down = samples.above[0] - samples.center, samples.center - samples.below[0]
     even = up - down - (up + down) * ((samples.plus - samples.minus) / (samples.plus + samples.minus))[0][:, None]
     size = np.abs(samples.center) + np.abs(up) + np.abs(down)
     return np.asarray(np.abs(even) <= 8 * witness.grid.unit * size)
+
+
+def _evaluate_far(witness: Witness, rows: Rows) -> None:
+    """Evaluate the far levels of all rows that reach as far in one batch."""
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for row in rows.tolist():
+        alike[witness.reachable(FAR, row)].append(row)
+    for levels, members in alike.items():
+        witness.sampler.ensure(levels, np.array(members, dtype=np.intp))
 
 
 def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealArray:
