@@ -249,3 +249,9 @@ def test_products_with_probes_meet_kinks_too() -> None:
 
     assert xcheck.check(f, np.zeros(5), gradient=np.sign, budget=1, raises=False).verdict is Verdict.INCONCLUSIVE
     assert xcheck.check(f, np.zeros(5), gradient=np.sign, budget=1, smooth_points=True).ok
+
+
+def test_values_that_are_finite_nowhere_beside_the_point_are_not_flat(torch) -> None:
+    edge = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    report = xcheck.check(torch.special.xlogy, edge, edge.clone(), raises=False)
+    assert report.verdict is Verdict.INCONCLUSIVE

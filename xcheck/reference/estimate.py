@@ -152,7 +152,7 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     least = np.min(changed, axis=(0, 1))  # rounding does not grow with the step, whatever the size of inner values
     edge = np.any(~np.isfinite(change) & (ladder.h <= ladder.reach * 1.04), axis=0)  # no step may be larger
     far = (farthest > 0.1) & (farthest * rules.group > 0.4 * ladder.reach)  # a coarser group would be out of reach
-    far |= edge
+    far |= edge & (farthest > 0) & (steps >= 3)
     constant = (open_ | (np.abs(result.value) <= result.bar)) & far & (jitter <= JITTER * np.minimum(quantum, least))
     staircase = open_ & ~constant & far & (steps >= 3) & (beside > STAIRCASE * quantum)
     sides = [np.max(np.where(near, np.abs(change), 0.0), axis=0) for change in (ladder.above, ladder.below)]
