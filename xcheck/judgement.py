@@ -297,7 +297,8 @@ def judge(
         scaled = np.where(claimed == 0, 0.0, claimed / units)  # units may underflow
         case, found = _screened(witness, scaled, precision, shift, allowance, evidence)
         open_ = case.result.verdict != AGREE
-        doubtful = suspicious_lines(witness, ~open_ if wanted is None else ~open_ & wanted, case.result.value)
+        passed = ~open_ if wanted is None else ~open_ & wanted
+        doubtful = suspicious_lines(witness, passed, case.result.value, case.result.bar)
         if wanted is not None:
             open_ &= wanted
             case.result.verdict[~wanted], case.result.reason[~wanted] = SKIPPED, 0
@@ -426,7 +427,7 @@ def _own_to_hidden_rounding(case: _Case, agreed: Mask) -> None:
     witness, result = case.witness, case.result
     zero = agreed & (result.value == 0) & (result.bar == 0) & (witness.sampler.center == 0)
     if np.any(zero):
-        hidden = witness.z * witness.grid.value_unit / (witness.sampler.size * 2.0**-witness.grid.finest)
+        hidden = witness.z * witness.grid.value_unit * witness.behind() * 2.0**witness.grid.finest
         result.bar = np.where(zero, hidden, result.bar)
 
 

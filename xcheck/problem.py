@@ -24,6 +24,9 @@ from xcheck.space import LONG, Block, Space, is_differentiable
 CHUNK = 2**22
 """Numbers in one batched call: inputs and outputs of all its points together."""
 
+NONE = slice(0, 0)
+"""No points."""
+
 SLOW = 0.02
 """Seconds for one point from which a batched call pays for few points too; some frameworks compile at every call."""
 
@@ -219,17 +222,26 @@ class Problem:
 
     # Values
 
-    def values(self, points: RealArray) -> RealArray:
+    def values(self, points: RealArray, spare: slice = NONE) -> RealArray:
         """Evaluate at points `(k, n)`, unless they are remembered; returns `(k, m)`, NaN where an evaluation raised.
 
-        One batched call where the backend and the function allow it, else point by point.
+        One batched call where the backend and the function allow it, else point by point, without the `spare` points:
+        those are NaN then.
         """
         if self.memory is None:
-            return self._evaluated(points)
+            return self._evaluated(points, spare)
         key = blake2b(np.ascontiguousarray(points).data, digest_size=16).digest()
         if key not in self.memory:
-            self.memory[key] = self._evaluated(points)
+            self.memory[key] = self._evaluated(points, spare)
         return self.memory[key].copy()
+
+    def values_quietly(self, points: RealArray) -> RealArray:
+        """Evaluate at points that may lie outside of the function's domain: what it raises there is no failure."""
+        failures = list(self.failures)
+        try:
+            return self.values(points)
+        finally:
+            self.failures = failures
 
     def remember(self) -> None:
         """Evaluate no points twice from now on, if the function gives the same value twice."""
@@ -237,7 +249,7 @@ class Problem:
         if self.memory is None and np.array_equal(first, second, equal_nan=True):
             self.memory = {}
 
-    def _evaluated(self, points: RealArray) -> RealArray:
+    def _evaluated(self, points: RealArray, spare: slice = NONE) -> RealArray:
         self.evaluations += len(points)
         backend = self.backend
         enough = getattr(backend, "batch_from", 2) if self.seconds < SLOW else 4
@@ -245,7 +257,12 @@ class Problem:
             result = self._values_batched(points, backend)
             if result is not None:
                 return result
-        return self._values_one_by_one(points)
+        asked = np.delete(np.arange(len(points)), spare)
+        self.evaluations -= len(points) - len(asked)
+        result = np.full((len(points), self.m), np.nan)
+        for k in asked:
+            result[k] = self._values_one_by_one(points[k : k + 1])[0]
+        return result
 
     def value_of(self, write: Write) -> RealArray:
         """Evaluate at one point that `write(out, part)` puts down piece by piece; returns `(1, m)`.

@@ -63,7 +63,7 @@ def confirm(
         keep = wanted[row : row + 1]
         rows = np.array([row], dtype=np.intp)
         levels = fresh.levels_known(int(row))
-        ladder, floor = fresh.ladder(levels, rows, keep)
+        ladder, floor = fresh.ladder(levels, rows, keep, behind=True)
         where = (row, keep[0])
         veto[where] = _vetoes(fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where))
     for row in np.flatnonzero(np.any(veto == FINER, axis=1)):

@@ -12,6 +12,7 @@ from collections import defaultdict
 import numpy as np
 
 from xcheck.protocol import RealArray
+from xcheck.reference.far import blocks_moved, far_points
 from xcheck.reference.grid import Coordinates, Rows
 from xcheck.reference.screen import BLOCK
 from xcheck.reference.windows import Mask
@@ -80,42 +81,41 @@ def applies(witness: Witness) -> bool:
     return plain and not witness.problem.relative and not witness.stepped and witness.sampler.repeatable
 
 
-def suspicious_lines(witness: Witness, passed: Mask, value: RealArray) -> Mask:
+def suspicious_lines(witness: Witness, passed: Mask, value: RealArray, bar: RealArray) -> Mask:
     """Tell which entries look exactly linear near the point and do not farther off, shape (d, m).
 
-    Linear functions do near and far, smooth ones not even near. All inputs of a block are moved at once, by a
-    thirty-second of their scales; costs two evaluations a block.
+    Linear functions do near and far, smooth ones not even near. All inputs of a block are moved at once (`far_points`);
+    costs two evaluations a block.
 
     Args:
         witness: has evaluated the base levels.
         passed: entries that agree so far.
-        value: their slopes, normalised.
+        value, bar: their slopes and error bars, normalised.
     """
     result = np.zeros(passed.shape, bool)
     if not applies(witness) or len(witness.directions.scale) != witness.problem.n:
         return result
     problem, sampler = witness.problem, witness.sampler
-    rng = np.random.default_rng((witness.grid.seed, 8))
-    asked = [(b.slice, _linear_outputs(witness, passed, b.slice)) for b in problem.inputs.blocks if b.size]
-    asked = [(part, outputs) for part, outputs in asked if len(outputs)]
+    blocks = blocks_moved(problem)
+    asked = [(k, b, _linear_outputs(witness, passed, b.slice)) for k, b in enumerate(blocks)]
+    asked = [(k, block, outputs) for k, block, outputs in asked if len(outputs)]
     if not asked:
         return result
-    points = np.repeat(problem.x[None], 2 * len(asked), axis=0)
-    for k, (part, _) in enumerate(asked):
-        size = part.stop - part.start
-        share = rng.choice([-1.0, 1.0], size) * rng.uniform(0.7, 1.0, size) * 2.0**-5
-        points[2 * k : 2 * k + 2, part] += np.outer([1.0, -1.0], share * witness.directions.scale[part])
-    found = sampler.seen(problem.values(points))
-    for k, (part, outputs) in enumerate(asked):
-        moved = points[2 * k : 2 * k + 2, part] - problem.x[part]
-        values = found[2 * k : 2 * k + 2, outputs] / sampler.size[outputs]
+    points = far_points(problem, witness.grid, witness.directions.scale, blocks)
+    places = np.array([[2 * k, 2 * k + 1] for k, _, _ in asked])
+    found = problem.values(points[places.ravel()]) if sampler.far is None else sampler.far[places.ravel()]
+    found = sampler.seen(found).reshape(*places.shape, -1)
+    for values, place, (_, block, outputs) in zip(found, places, asked, strict=True):
+        part = block.slice
+        moved = points[place, part] - problem.x[part]
+        values = values[:, outputs] / sampler.size[outputs]
         center = sampler.center[outputs] / sampler.size[outputs]
         steps = moved / witness.directions.scale[part]
-        slopes = value[part] if len(outputs) == value.shape[1] else value[part][:, outputs]
+        slopes, bars = (x[part] if len(outputs) == x.shape[1] else x[part][:, outputs] for x in (value, bar))
         off = np.abs(values - center - steps @ slopes)
         inputs = np.max(witness.directions.offset[part, None] * np.abs(slopes), axis=0)
         size = np.abs(values) + np.abs(center) + inputs + np.abs(steps) @ np.abs(slopes)
-        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs])
+        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs]) + np.abs(steps) @ bars
         result[part, outputs[np.any(off > quiet, axis=0)]] = True
     return result
 
