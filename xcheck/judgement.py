@@ -418,17 +418,24 @@ def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, fo
     result = Judgement(blank, blank.copy(), found.value, found.bar, rounding, *np.zeros((2, *scaled.shape), bool))
     case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool))
     open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
-    _own_to_hidden_rounding(case, ~open_)
-    return case, open_
+    return case, open_ | _own_to_hidden_rounding(case, ~open_)
 
 
-def _own_to_hidden_rounding(case: _Case, agreed: Mask) -> None:
-    """Do not call a zero exact: 1 - tanh(x)^2 is zero from 19 on, by the rounding of an inner value of size 1."""
+def _own_to_hidden_rounding(case: _Case, agreed: Mask) -> Mask:
+    """Do not call a zero exact: 1 - tanh(x)^2 is zero from 19 on, by the rounding of an inner value of size 1.
+
+    Returns:
+        The entries in which rounding may hide more than that, shape (d, m).
+    """
     witness, result = case.witness, case.result
     zero = agreed & (result.value == 0) & (result.bar == 0) & (witness.sampler.center == 0)
+    doubted = np.zeros(zero.shape, bool)
     if np.any(zero):
         hidden = witness.z * witness.grid.value_unit * witness.behind() * 2.0**witness.grid.finest
         result.bar = np.where(zero, hidden, result.bar)
+        still = np.nonzero(zero)
+        doubted[still] = witness.hidden(*still) > 0
+    return doubted
 
 
 def _lower_precision_allowance(

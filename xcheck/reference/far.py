@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray, supports_batch
@@ -11,6 +12,21 @@ from xcheck.space import LONG, Block
 
 FAR = 2.0**-5
 """How far the inputs of a block move at most, in units of their scales."""
+
+RAY = 27
+"""Places on the ray through the origin and x at which values are compared."""
+
+CLOSE = np.array([0.0, 3.0, 7.0, 12.0])
+"""Points close to each place, far closer than the next one."""
+
+TABLE = 2.0**-10
+"""Steps higher than this, in user units, are those of a table (round, floor, a quantiser), and not of rounding."""
+
+COARSE = 2.0**-20
+"""Nor are those that are higher than this share of the values."""
+
+DISTINCT = 3
+"""So many different values at flat or noisy places make a staircase; a step function or a clipped one has two."""
 
 PLACES = (-1.0, -0.5)
 """How far all inputs move to see how large values get, in units of themselves: to 0 and x/2; exp grows beyond."""
@@ -61,3 +77,39 @@ def largest_values(problem: Problem) -> RealArray:
         else:
             found = problem.values_quietly(problem.x + np.outer(PLACES, away))
     return np.asarray(np.max(np.where(np.isfinite(found), np.abs(found), 0.0), axis=0, initial=0.0))
+
+
+def hidden_slopes(problem: Problem) -> RealArray:
+    """Return what slopes rounding may hide where values do not move: times x, shape (m,), 0 where nothing says so.
+
+    A function may be flat because it is constant, as a dead ReLU is, or since it is computed from numbers that are too
+    large to show so small a change: `1 / tanh(x) - 1 / x` at 1e-8. Farther off the latter moves in steps: it is flat
+    between them, or noisy, as well. Costs up to 108 evaluations.
+    """
+    largest = float(np.max(np.abs(problem.x), initial=0.0))
+    if problem.n >= LONG or largest == 0 or not np.isfinite(largest):
+        return np.zeros(problem.m)
+    outward = float(np.clip(2 - np.log2(largest), 2, 60))
+    times = 2.0 ** np.unique(np.round(np.append(np.linspace(1, outward, RAY - 3), (-3, -2, -1))))
+    close = CLOSE * 2.0 ** -np.round(0.4 * problem.precision)
+    with np.errstate(invalid="ignore", over="ignore"):
+        places = np.outer(times, 1 + close).ravel()
+        found = problem.values_quietly(places[:, None] * problem.x).reshape(len(times), len(close), -1)
+        rough = _rough(found)
+        seen = np.sort(np.where(rough, found[:, 0], np.inf), axis=0)
+        apart = np.diff(seen, axis=0)
+        apart = np.where(np.isfinite(apart) & (apart > 0), apart, np.inf)
+        stairs = np.sum(np.isfinite(apart), axis=0) >= DISTINCT - 1
+        size = np.max(np.where(rough, np.abs(found[:, 0]), 0.0), axis=0)
+        stairs &= np.min(apart, axis=0) <= np.maximum(TABLE, COARSE * size)
+        secants = np.where(rough, np.abs(found[:, 0] - problem.y) / np.abs(times - 1)[:, None], 0.0)
+        slope = 2 * np.max(secants, axis=0)
+    return np.asarray(np.where(stairs, slope, 0.0))
+
+
+def _rough(values: RealArray) -> NDArray[np.bool_]:
+    """Tell where values at close points (k, c, m) are finite and no smooth function's: flat or noisy; shape (k, m)."""
+    slopes = np.diff(values, axis=1) / np.diff(CLOSE)[:, None]
+    low, high = np.min(slopes, axis=1), np.max(slopes, axis=1)
+    smooth = (low * high > 0) & (np.maximum(np.abs(low), np.abs(high)) <= 4 * np.minimum(np.abs(low), np.abs(high)))
+    return np.asarray(np.all(np.isfinite(values), axis=1) & ~smooth)

@@ -15,7 +15,7 @@ import numpy as np
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, read
-from xcheck.reference.far import far_at_once, largest_values
+from xcheck.reference.far import far_at_once, hidden_slopes, largest_values
 from xcheck.reference.grid import SPACING, Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
 from xcheck.reference.noise import line_points, noise_line, rounding_floor, short_line
 from xcheck.reference.sampler import Sampler, Samples
@@ -86,6 +86,7 @@ class Witness:
         self.stepped = False
         self.ceiling: RealArray | None = None
         self._behind: RealArray | None = None
+        self._hidden: RealArray | None = None
         self._known_levels: dict[tuple[float, bool, frozenset[int]], tuple[int, ...]] = {}
 
     def fresh(self, rows: Rows) -> Witness:
@@ -235,8 +236,8 @@ class Witness:
     def behind(self) -> RealArray:
         """Return the size of the numbers that the outputs may be computed from, shape (m,), normalised.
 
-        That is the largest value seen towards the origin, and 1 in user units at least: `x * (exp(1e-9 * x) - 1)` near zero is
-        rounded at the size of the exponential, which no value of it shows. Costs 2 evaluations, once.
+        That is the largest value seen towards the origin, and 1 in user units at least: near zero, what is inside
+        `x * (exp(1e-9 * x) - 1)` is rounded at the size of the exponential. Costs 2 evaluations, once.
         """
         if self._behind is None:
             sampler, far = self.sampler, largest_values(self.problem)
@@ -273,7 +274,30 @@ class Witness:
             ladder, floor = self.ladder(levels, rows[part], keep)
             found = read(ladder, self.rules(floor))
             row, output = np.nonzero(keep)
+            self._doubt_flat(found, rows[part[row]], output)
             result.put((part[row], output), found)
+
+    def hidden(self, rows: Rows, outputs: Rows) -> RealArray:
+        """Return what slopes the rounding of inner values may hide in entries that do not move, normalised.
+
+        Costs up to 108 evaluations, once.
+        """
+        if self.project is not None or not isinstance(self.directions, Coordinates):
+            return np.zeros(len(rows))
+        if self._hidden is None:
+            self._hidden = hidden_slopes(self.problem) / self.sampler.size
+        offset = self.directions.offset[rows]
+        return np.asarray(self._hidden[outputs] / np.where(offset > 0, offset, 0.5))
+
+    def _doubt_flat(self, found: Estimate, rows: Rows, outputs: Rows) -> None:
+        """Call flat entries saturated where values move in the steps of rounding farther off."""
+        flat = np.flatnonzero(found.status == Status.FLAT)
+        if not len(flat):
+            return
+        hidden = self.hidden(rows[flat], outputs[flat])
+        found.bar[flat] = np.maximum(found.bar[flat], hidden)
+        found.noise[flat] = np.maximum(found.noise[flat], hidden)
+        found.status[flat[hidden > 0]] = Status.SATURATED
 
     def _still(self, rows: Rows, open_: Mask) -> Mask:
         """Tell along which directions no wanted value has moved at the steps that are known from the beginning."""
