@@ -20,8 +20,7 @@ from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Rows, mirrored
 from xcheck.reference.polish import polish
 from xcheck.reference.screen import Screening, screen
-from xcheck.reference.stairs import DOUBTED, step_sizes, suspicious_lines
-from xcheck.reference.stairs import applies as stairs_apply
+from xcheck.reference.stairs import DOUBTED, find_stairs, suspicious_lines
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.wider import wider_scales
 from xcheck.reference.windows import Mask
@@ -337,13 +336,11 @@ def _reread_steps(case: _Case, doubtful: Mask, precision: int, shift: RealArray 
         precision, shift: as for `judge`.
     """
     witness, result = case.witness, case.result
-    if not stairs_apply(witness):
-        return
     stepped = (result.verdict == INCONCLUSIVE) & (result.reason == SENTENCES.index(VETOES[STEPPED]))
     if not np.any(stepped | doubtful):
         return
-    heights = step_sizes(witness, stepped, result.value)
-    heights = np.maximum(heights, step_sizes(witness, doubtful, result.value, DOUBTED))
+    heights = find_stairs(witness, stepped, result.value).height
+    heights = np.maximum(heights, find_stairs(witness, doubtful, result.value, DOUBTED).height)
     for row in np.flatnonzero(np.any(heights > 0, axis=1)):
         rows, wanted = np.array([row]), heights[row : row + 1] > 0
         other = witness.with_steps(rows, heights[row])

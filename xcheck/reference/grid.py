@@ -120,6 +120,10 @@ class Coordinates:
         points[:] = self.problem.x
         points[np.arange(len(rows)), self.index[rows]] = values
 
+    def held(self, values: RealArray, row: int) -> RealArray:
+        """Return values of one coordinate as its dtype holds them."""
+        return self._quantise(values, np.full(len(values), self.index[row]))
+
     @cached_property
     def _precision(self) -> NDArray[np.int64]:
         blocks = self.problem.inputs.blocks
