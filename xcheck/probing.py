@@ -24,7 +24,7 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
-from xcheck.space import floor_power, stretches
+from xcheck.space import LONG, floor_power, stretches
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 
@@ -40,6 +40,9 @@ MARGIN = 64.0
 
 SAMPLED = 10_000
 """Entries from which the typical share is read off."""
+
+RANGE = 60
+"""Powers of two up to which probes, and their products with steps, stay exact in single precision."""
 
 NAMED = 5
 """Inputs that a note names."""
@@ -77,11 +80,15 @@ class Arena:
 
 
 def input_probes(problem: Problem, seed: int, count: int, length: float) -> RealArray:
-    """Draw probes on the inputs' own scales times `length`, none far below the typical one, shape (count, n)."""
+    """Draw probes on the inputs' own scales times `length`, none far below the typical one, shape (count, n).
+
+    Very long ones are held in single precision if that loses nothing: their entries have seven bits.
+    """
     rng = np.random.default_rng((seed, 3))
     scale = np.maximum(problem.scale, FLATTEST * floor_power(np.array([problem.typical])))
     scale *= length
-    return signed_probes(rng, count, problem.n, scale)
+    narrow = problem.n >= LONG and np.min(scale) >= 2.0**-RANGE and np.max(scale) <= 2.0**RANGE
+    return signed_probes(rng, count, problem.n, scale, np.float32 if narrow else np.float64)
 
 
 def _length(problem: Problem, size: RealArray, share: RealArray) -> float:
@@ -137,20 +144,25 @@ class PulledRows:
 
 
 def pulled_rows(arena: Arena) -> PulledRows:
-    """Run a backend's reverse mode.
+    """Run a backend's reverse mode; for a single output all of it, so that the tape can be let go.
 
     Raises:
         NotImplementedError: there is no reverse rule.
     """
-    reverse = Reverse(arena.problem)
-    return PulledRows(
-        f"{arena.problem.backend.name}/vjp",
+    problem = arena.problem
+    reverse = Reverse(problem)
+    rows = PulledRows(
+        f"{problem.backend.name}/vjp",
         reverse.pull,
         reverse.outputs,
-        arena.problem.precision,
+        problem.precision,
         lambda: reverse.unconnected,
         lambda: Reverse(arena.wide).pull,
     )
+    if problem.m != 1:
+        return rows
+    gradient, unconnected = reverse.pull(np.ones(1)), reverse.unconnected
+    return replace(rows, pull=lambda w: gradient if w[0] == 1 else w[0] * gradient, unconnected=lambda: unconnected)
 
 
 @dataclass(frozen=True)
@@ -212,7 +224,7 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
     def exact() -> RealArray:
         assert other_precision is not None
         better = other_precision()
-        return np.asarray(vectors @ np.array([better(w) for w in weights]).T)
+        return _inner_products(vectors, np.array([better(w) for w in weights]))
 
     def locate(k: int, suspect: Suspect) -> Located:
         gradient = gradients[k]
@@ -227,7 +239,7 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
 
     return Products(
         rows.source,
-        vectors @ gradients.T,
+        _inner_products(vectors, gradients),
         weights,
         _typical_share(vectors, gradients),
         np.linalg.norm(weights * reference.y, axis=1),
@@ -494,6 +506,14 @@ def _rounding_of_products(
     terms = np.max([[_norm_of_terms(g, v) for g in gradients] for v in vectors], axis=0)
     off = np.linalg.norm(weights * _errors_of_values(arena, rows.outputs, unit), axis=1)
     return np.asarray(32 * unit * terms + 8 * off)
+
+
+def _inner_products(vectors: RealArray, gradients: RealArray) -> RealArray:
+    """Return `vectors @ gradients.T`, in double precision, with no copy of the whole."""
+    if vectors.dtype == gradients.dtype:
+        return np.asarray(vectors @ gradients.T)
+    parts = (vectors[:, p].astype(np.float64) @ gradients[:, p].T for p in stretches(vectors.shape[1]))
+    return np.asarray(sum(parts, np.zeros((len(vectors), len(gradients)))))
 
 
 def _norm_of_terms(gradient: RealArray, vector: RealArray) -> float:

@@ -343,8 +343,13 @@ class Problem:
 
     def to_native(self, points: RealArray) -> list[Native]:
         """Turn real vectors `(*lead, n)` into native inputs on the inputs' devices."""
-        arrays = self.inputs.unpack(points)
-        return [self.backend.from_numpy(a, like=x.value) for a, x in zip(arrays, self.call.varying, strict=True)]
+        adopt: Callable[..., Native] = getattr(self.backend, "adopt", self.backend.from_numpy)
+        natives = []
+        for block, x in zip(self.inputs.blocks, self.call.varying, strict=True):
+            array = block.unpack(points[..., block.slice])
+            fresh = array.flags.owndata  # another dtype; nobody else keeps it
+            natives.append((adopt if fresh else self.backend.from_numpy)(array, like=x.value))
+        return natives
 
     def from_native(self, ys: Sequence[Native], lead: int = 0) -> RealArray:
         """Turn native outputs with `lead` leading axes into real vectors `(*lead, m)`.
