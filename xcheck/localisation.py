@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Rows, Stretches, probe_shrink
+from xcheck.reference.grid import Stretches, probe_shrink
 from xcheck.reference.screen import screen
 from xcheck.reference.witness import Witness
 
@@ -43,6 +43,7 @@ class Suspect:
         allowance: rounding that the product is allowed, in user units.
         noise: the function's noise as measured, shape (1,), in user units.
         seed: chooses the steps.
+        longer: how many times longer they are than the usual ones.
     """
 
     reference: Problem
@@ -53,6 +54,7 @@ class Suspect:
     allowance: float
     noise: RealArray
     seed: int
+    longer: float = 1.0
 
 
 def wrong_inputs(suspect: Suspect) -> tuple[list[int], bool]:
@@ -89,7 +91,7 @@ def _cut(span: Span) -> list[Span]:
 def _compare(suspect: Suspect, spans: list[Span]) -> tuple[RealArray, NDArray[np.bool_]]:
     """Screen the claim's product with every piece; returns the gaps, in user units, and which of them fail."""
     n = len(suspect.vector)
-    stretch = np.array([probe_shrink(b - a) / probe_shrink(n) for a, b in spans])
+    stretch = suspect.longer * np.array([probe_shrink(b - a) / probe_shrink(n) for a, b in spans])
     directions = Stretches(suspect.reference, suspect.vector, np.array(spans, dtype=np.intp), stretch)
     witness = Witness(suspect.reference, directions, suspect.seed, suspect.project, entries=n, noise=suspect.noise)
     claimed = np.array(
@@ -105,8 +107,3 @@ def _part(vector: RealArray, span: Span) -> RealArray:
     piece = np.zeros_like(vector)
     piece[slice(*span)] = vector[slice(*span)]
     return piece
-
-
-def coordinate(rows: list[int]) -> Rows:
-    """Return indices as the reference takes them."""
-    return np.array(sorted(rows), dtype=np.intp)

@@ -13,7 +13,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.budget import Budget, Plan
+from xcheck.budget import MANY, Budget, Plan
 from xcheck.claim import Claim
 from xcheck.comparison import WORST, Comparison, compare
 from xcheck.derivatives import Forward, Reverse, quantity_of
@@ -24,6 +24,7 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
+from xcheck.sharpening import COST, sharpen
 from xcheck.space import LONG, floor_power, stretches
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
@@ -40,6 +41,12 @@ MARGIN = 64.0
 
 SAMPLED = 10_000
 """Entries from which the typical share is read off."""
+
+LONGER = 2.0**9
+"""How many times longer the steps of group testing are for errors that only longer steps along the probes show."""
+
+FARTHEST = 2.0**8
+"""But a single input at the end moves by no more than about an eighth of its scale."""
 
 RANGE = 60
 """Powers of two up to which probes, and their products with steps, stay exact in single precision."""
@@ -330,6 +337,7 @@ class Judged:
         claimed: the products with probes of the length that was chosen, shape (d, r).
         judgement: the verdict on each of them.
         length: how long the probes were.
+        longer: how many times longer steps have to be for what is wrong to show.
     """
 
     products: Products
@@ -337,24 +345,20 @@ class Judged:
     claimed: RealArray
     judgement: Judgement
     length: float
+    longer: float = 1.0
 
 
-def compare_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Comparison]:
-    """Compare products with differences along the probes; on a mismatch find the entries.
+def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Judged]:
+    """Judge products by differences along the probes.
 
-    Costs four evaluations for every probe, whatever the number of claims; a wrong input costs about `16 log4 n`
-    evaluations more, and reverse mode `2 log2 m` pullbacks.
+    Costs four evaluations for every probe, whatever the number of claims, and six for every claim whose bars are wide
+    next to what a single entry contributes.
 
     Args:
         arena: the function and its reference.
         vectors: probes of length 1, shape (d, n).
         claims: what was claimed of their products.
     """
-    return [summarise_products(arena, vectors, judged) for judged in judge_products(arena, vectors, claims)]
-
-
-def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Judged]:
-    """Judge products by differences along the probes, four evaluations for every probe."""
     reference = arena.reference
     length = max(_length(reference, claim.size, np.max(claim.share, axis=0)) for claim in claims)
     directions = Probes(reference, vectors, 0.25 / length, length)
@@ -375,12 +379,14 @@ def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products])
 
 
 def own_error(judged: Judged, vectors: RealArray, output: int, place: int) -> tuple[float, float]:
-    """Return 1, and by how much one entry would have to be off to explain the product that is off by the least."""
-    weights = judged.products.weights
-    share = np.abs(vectors[:, [place]] * judged.length)
-    off = np.abs(judged.claimed - judged.judgement.value)
-    off = off[:, [output]] / share if weights is None else off / (share * np.abs(weights[:, output]))
-    return 1.0, float(np.min(np.nan_to_num(off)))
+    """Return 1, and by how much one entry would have to be off to explain the product that is seen most sharply."""
+    weights, found = judged.products.weights, judged.judgement
+    share = np.abs(vectors[:, [place]].astype(np.float64) * judged.length)
+    share = share if weights is None else share * np.abs(weights[:, output])
+    columns = slice(output, output + 1) if weights is None else slice(None)
+    sharpest = np.unravel_index(np.argmin(found.resolution[:, columns] / share), (len(vectors), share.shape[1]))
+    off = np.abs(judged.claimed - found.value)[:, columns] / share
+    return 1.0, float(np.nan_to_num(off[sharpest]))
 
 
 def _judge_products(arena: Arena, claim: Products, witness: Witness, length: float) -> Judged:
@@ -393,13 +399,24 @@ def _judge_products(arena: Arena, claim: Products, witness: Witness, length: flo
         allowance=claim.allowance * length,
         share=claim.share * length,
     )
-    return Judged(claim, witness, claimed, judgement, length)
+    wrong = None
+    if claim.precision >= witness.grid.precision and _affords(arena, COST):
+        wrong = sharpen(witness, judgement, claimed, claim.allowance * length, claim.share * length)
+    return Judged(claim, witness, claimed, judgement, length, 1.0 if wrong is None else LONGER)
+
+
+def _affords(arena: Arena, evaluations: int) -> bool:
+    """Tell whether that many evaluations more are within the budget, and of a function that is not too long."""
+    spent = sum(problem.evaluations for problem in {id(p): p for p in arena.problems}.values())
+    within = not isinstance(arena.budget, int) or spent + evaluations <= arena.budget
+    return within and arena.problem.n < MANY
 
 
 def summarise_products(arena: Arena, vectors: RealArray, judged: Judged) -> Comparison:
     """Compare products as judged; on a mismatch find the entries."""
     claim, claimed, found, length = judged.products, judged.claimed, judged.judgement, judged.length
-    result = _summary(arena, claim, claimed, found, length * min(_least(v) for v in vectors))
+    shortest = length * np.array([_least(v) for v in vectors])
+    result = _summary(arena, claim, claimed, found, shortest)
     if result.verdict is not Verdict.DISAGREE:
         return result
     row, k = _worst_of(found, claimed)
@@ -412,6 +429,7 @@ def summarise_products(arena: Arena, vectors: RealArray, judged: Judged) -> Comp
         float(claim.allowance[k] * length),
         judged.witness.noise()[[k]] * judged.witness.sampler.size[[k]],
         arena.seed,
+        max(1.0, min(judged.longer, FARTHEST * probe_shrink(arena.problem.n) / length)),
     )
     return _with_entries(arena, result, claim.locate(k, suspect))
 
@@ -539,8 +557,11 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     return result
 
 
-def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, shortest: float) -> Comparison:
-    """Summarise products; an error in a single entry is worth at least `shortest` of it in each of them."""
+def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, shortest: RealArray) -> Comparison:
+    """Summarise products; an error in a single entry is worth at least `shortest` of it, shape (d,), in each of them.
+
+    It shows in all of them, so that the sharpest decides how large an error is seen.
+    """
     problem = arena.problem
 
     def name(row: int, output: int) -> str:
@@ -550,7 +571,14 @@ def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement
     notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",) if claim.unconnected else ()
     whose = Claim(quantity_of(problem), claimed, claim.source)
     result = compare(whose, claimed, found, name, arena.reference.how, notes, "probes")
-    return replace(result, detection_limit=result.detection_limit / shortest)
+    by_output = np.where(found.verdict == AGREE, found.resolution / shortest[:, None], np.inf).min(axis=0)
+    limit = np.min(by_output) if claim.weights is not None else _largest_finite(by_output)
+    return replace(result, detection_limit=float(limit))
+
+
+def _largest_finite(limits: RealArray) -> float:
+    finite = limits[np.isfinite(limits)]
+    return float(np.max(finite)) if finite.size else float("inf")
 
 
 def _worst_of(found: Judgement, claimed: RealArray) -> tuple[int, int]:
