@@ -25,6 +25,9 @@ PIECES = 4
 KEPT = 8
 """Stretches that are followed; more are wrong in too many places to name all."""
 
+EXAMPLES = 2
+"""Stretches that are followed from then on."""
+
 Span = tuple[int, int]
 """The inputs from the first to before the second."""
 
@@ -61,7 +64,8 @@ def wrong_inputs(suspect: Suspect) -> tuple[list[int], bool]:
     """Find inputs whose part of the product is wrong.
 
     Returns:
-        The inputs, the worst first, at most `KEPT`; and whether there are, or may be, more.
+        The inputs, the worst first, at most `KEPT`, of more than that `EXAMPLES`; and whether there are, or may be,
+        more.
     """
     spans, more = [(0, len(suspect.vector))], False
     while any(b - a > 1 for a, b in spans):
@@ -69,7 +73,7 @@ def wrong_inputs(suspect: Suspect) -> tuple[list[int], bool]:
         gap, wrong = _compare(suspect, pieces)
         order = [i for i in np.argsort(-gap, kind="stable") if wrong[i]]
         more |= len(order) > KEPT
-        spans = [pieces[i] for i in order[:KEPT]]
+        spans = [pieces[i] for i in order[: EXAMPLES if more else KEPT]]
     return [a for a, _ in spans], more
 
 
