@@ -86,15 +86,17 @@ class Arena:
         return None if outputs is None or self.reference is self.problem else outputs - self.reference.y
 
 
-def input_probes(problem: Problem, seed: int, count: int, length: float) -> RealArray:
-    """Draw probes on the inputs' own scales times `length`, none far below the typical one, shape (count, n).
+def input_probes(problem: Problem, seed: int, count: int) -> RealArray:
+    """Draw probes on the inputs' own scales, none far below the typical one, shape (count, n).
 
     Very long ones are held in single precision if that loses nothing: their entries have seven bits.
     """
     rng = np.random.default_rng((seed, 3))
-    scale = np.maximum(problem.scale, FLATTEST * floor_power(np.array([problem.typical])))
-    scale *= length
-    narrow = problem.n >= LONG and np.min(scale) >= 2.0**-RANGE and np.max(scale) <= 2.0**RANGE
+    long = problem.n >= LONG
+    scale = problem.scale if long else problem.scale.copy()
+    least = FLATTEST * floor_power(np.array([problem.typical]))
+    np.maximum(scale, least, out=scale)
+    narrow = long and least >= 2.0**-RANGE and np.max(scale) <= 2.0**RANGE
     return signed_probes(rng, count, problem.n, scale, np.float32 if narrow else np.float64)
 
 
@@ -225,13 +227,14 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
     if problem.m > 1:
         weights = signed_probes(np.random.default_rng((arena.seed, 4)), len(vectors), problem.m)
     gradients = rows.pull(weights[0])[None] if len(weights) == 1 else np.array([rows.pull(w) for w in weights])
+    products, norms = _products_and_norms(vectors, gradients)
     other_precision = rows.exact
     fill = partial(_fill_columns, arena, rows) if problem.m > 1 else None  # else the tape is let go
 
     def exact() -> RealArray:
         assert other_precision is not None
         better = other_precision()
-        return _inner_products(vectors, np.array([better(w) for w in weights]))
+        return _products_and_norms(vectors, np.array([better(w) for w in weights]))[0]
 
     def locate(k: int, suspect: Suspect) -> Located:
         gradient = gradients[k]
@@ -246,11 +249,11 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
 
     return Products(
         rows.source,
-        _inner_products(vectors, gradients),
+        products,
         weights,
         _typical_share(vectors, gradients),
         np.linalg.norm(weights * reference.y, axis=1),
-        _rounding_of_products(arena, rows, vectors, weights, gradients),
+        _rounding_of_products(arena, rows, norms, weights),
         rows.precision,
         rows.unconnected(),
         exact if other_precision else None,
@@ -468,7 +471,7 @@ def judge_diagonal(arena: Arena, claim: Claim, columns: NDArray[np.bool_]) -> tu
     """
     problem, reference = arena.problem, arena.reference
     diagonal, precision = claim.value, min(claim.precision, arena.precision)
-    vectors = input_probes(problem, arena.seed, arena.plan.probes, 1.0)
+    vectors = input_probes(problem, arena.seed, arena.plan.probes)
     witness = Witness(reference, Probes(reference, vectors), arena.seed)
     products = judge(witness, vectors * diagonal, precision, shift=arena.shift(problem.y))
     result = _read_diagonal(products, vectors, diagonal)
@@ -516,27 +519,23 @@ def _errors_of_values(arena: Arena, outputs: RealArray, unit: float) -> RealArra
     return np.asarray(np.maximum(np.abs(np.nan_to_num(shift)) - 2 * unit * values, 0.0))
 
 
-def _rounding_of_products(
-    arena: Arena, rows: PulledRows, vectors: RealArray, weights: RealArray, gradients: RealArray
-) -> RealArray:
+def _rounding_of_products(arena: Arena, rows: PulledRows, norms: RealArray, weights: RealArray) -> RealArray:
     """Allow `<J^T w, v>` the rounding of its terms, which add up like independent errors: shape (r,), user units."""
     unit = 2.0**-rows.precision
-    terms = np.max([[_norm_of_terms(g, v) for g in gradients] for v in vectors], axis=0)
     off = np.linalg.norm(weights * _errors_of_values(arena, rows.outputs, unit), axis=1)
-    return np.asarray(32 * unit * terms + 8 * off)
+    return np.asarray(32 * unit * np.max(norms, axis=0) + 8 * off)
 
 
-def _inner_products(vectors: RealArray, gradients: RealArray) -> RealArray:
-    """Return `vectors @ gradients.T`, in double precision, with no copy of the whole."""
-    if vectors.dtype == gradients.dtype:
-        return np.asarray(vectors @ gradients.T)
-    parts = (vectors[:, p].astype(np.float64) @ gradients[:, p].T for p in stretches(vectors.shape[1]))
-    return np.asarray(sum(parts, np.zeros((len(vectors), len(gradients)))))
-
-
-def _norm_of_terms(gradient: RealArray, vector: RealArray) -> float:
-    """Return the length of `gradient * vector`."""
-    return float(np.sqrt(sum(np.sum(np.square(gradient[p] * vector[p])) for p in stretches(len(vector)))))
+def _products_and_norms(vectors: RealArray, gradients: RealArray) -> tuple[RealArray, RealArray]:
+    """Return inner products, and the lengths of the vectors of their terms, (d, r) each, with no copy of the whole."""
+    products, squares = np.zeros((2, len(vectors), len(gradients)))
+    for d, vector in enumerate(vectors):
+        for r, gradient in enumerate(gradients):
+            for part in stretches(len(vector)):
+                terms = gradient[part] * vector[part]
+                products[d, r] += np.sum(terms)
+                squares[d, r] += np.sum(np.square(terms, out=terms))
+    return products, np.sqrt(squares)
 
 
 def _least(vector: RealArray) -> float:

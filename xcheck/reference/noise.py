@@ -11,7 +11,7 @@ from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, displacement, random_bytes
 from xcheck.reference.sampler import Sampler
-from xcheck.space import stretches
+from xcheck.space import LONG, stretches
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
 """Ulps that an input moves for one of the line."""
@@ -120,10 +120,11 @@ def _line_strides(problem: Problem, grid: Grid) -> RealArray:
     rng = np.random.default_rng((grid.seed, 1))
     multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
     table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()
-    scale, strides = problem.scale, np.empty(problem.n)
+    strides = problem.scale if problem.n >= LONG else problem.scale.copy()
     for part in stretches(problem.n):
-        drawn = random_bytes(rng, len(scale[part]), table)
-        np.multiply(drawn, scale[part] * 2.0 ** (1 - grid.precision), out=strides[part])
+        piece = strides[part]
+        piece *= 2.0 ** (1 - grid.precision)
+        piece *= random_bytes(rng, len(piece), table)
     return strides
 
 
