@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from sys import getrefcount
 from time import perf_counter
 from typing import Any, ClassVar, Self
 
@@ -23,6 +24,9 @@ from xcheck.space import LONG, Block, Space, is_differentiable
 
 CHUNK = 2**22
 """Numbers in one batched call: inputs and outputs of all its points together."""
+
+ALONE = 2
+"""What `sys.getrefcount` says of an array that only the one who asks knows of."""
 
 SLOW = 0.02
 """Seconds for one point from which a batched call pays for few points too; some frameworks compile at every call."""
@@ -95,6 +99,7 @@ class Problem:
     mutated: tuple[str, ...] = ()
     inner: RealArray | None = None
     memory: dict[bytes, RealArray] | None = None
+    _spare: dict[int, RealArray] = field(default_factory=dict, repr=False)
     order: ClassVar[int] = 1
     """How many derivatives its own derivative makes; 2 where its values are gradients."""
 
@@ -250,7 +255,8 @@ class Problem:
     def value_of(self, write: Write) -> RealArray:
         """Evaluate at one point that `write(out, part)` puts down piece by piece; returns `(1, m)`.
 
-        For vectors so long that every copy of them counts: none is made of the whole.
+        For vectors so long that every copy of them counts: none is made of the whole, and the memory of one point
+        serves the next, unless the function keeps it.
         """
         self.evaluations += 1
         self.pin()
@@ -270,8 +276,11 @@ class Problem:
         return result
 
     def _written(self, block: Block, leaf: Leaf, write: Write) -> Native:
-        numbers = np.empty(block.size)
+        numbers = self._spare.pop(block.start, None)
+        if numbers is None or getrefcount(numbers) > ALONE:  # the function keeps what it was given
+            numbers = np.empty(block.size)
         write(numbers, block.slice)
+        self._spare[block.start] = numbers
         adopt: Callable[..., Native] = getattr(self.backend, "adopt", self.backend.from_numpy)
         return adopt(block.unpack(numbers), like=leaf.value)
 
@@ -344,6 +353,7 @@ class Problem:
     def to_native(self, points: RealArray) -> list[Native]:
         """Turn real vectors `(*lead, n)` into native inputs on the inputs' devices."""
         adopt: Callable[..., Native] = getattr(self.backend, "adopt", self.backend.from_numpy)
+        self._spare.clear()
         natives = []
         for block, x in zip(self.inputs.blocks, self.call.varying, strict=True):
             array = block.unpack(points[..., block.slice])
