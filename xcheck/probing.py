@@ -24,7 +24,7 @@ from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
-from xcheck.sharpening import COST, sharpen
+from xcheck.sharpening import cost, sharpen
 from xcheck.space import LONG, floor_power, stretches
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
@@ -33,7 +33,7 @@ FAIR_BITS = 35
 """A claim is not called wrong for errors of less than 2^-32 of it, even if the reference is known to more digits:
 rounding inside a rule may well add up to that."""
 
-FLATTEST = 2.0**-4
+FLATTEST = 2.0**-2
 """No input takes part in a probe with less than this share of the typical scale: nothing hides at a tiny input."""
 
 MARGIN = 64.0
@@ -403,16 +403,16 @@ def _judge_products(arena: Arena, claim: Products, witness: Witness, length: flo
         share=claim.share * length,
     )
     wrong = None
-    if claim.precision >= witness.grid.precision and _affords(arena, COST):
-        wrong = sharpen(witness, judgement, claimed, claim.allowance * length, claim.share * length)
+    few = arena.problem.n >= MANY and arena.budget is None
+    if claim.precision >= witness.grid.precision and _affords(arena, cost(few)):
+        wrong = sharpen(witness, judgement, claimed, claim.allowance * length, claim.share * length, few)
     return Judged(claim, witness, claimed, judgement, length, 1.0 if wrong is None else LONGER)
 
 
 def _affords(arena: Arena, evaluations: int) -> bool:
-    """Tell whether that many evaluations more are within the budget, and of a function that is not too long."""
+    """Tell whether that many evaluations more are within the budget."""
     spent = sum(problem.evaluations for problem in {id(p): p for p in arena.problems}.values())
-    within = not isinstance(arena.budget, int) or spent + evaluations <= arena.budget
-    return within and arena.problem.n < MANY
+    return not isinstance(arena.budget, int) or spent + evaluations <= arena.budget
 
 
 def summarise_products(arena: Arena, vectors: RealArray, judged: Judged) -> Comparison:

@@ -14,7 +14,7 @@ from xcheck.protocol import RealArray
 from xcheck.reference.confirm import VETOES
 from xcheck.reference.estimate import Estimate, estimate
 from xcheck.reference.status import Status
-from xcheck.reference.windows import Mask
+from xcheck.reference.windows import KAPPA, Ladder, Mask
 from xcheck.reference.witness import Witness
 
 BLUNT = 2.0**-13
@@ -24,14 +24,19 @@ SHARPEST = 2.0**-16
 """And not further than to this share, which leaves a claim some rounding of its own."""
 
 LEVELS = 3
-"""Longer steps, each of them to both sides."""
+"""Longer steps, each of them to both sides; of very many inputs one has to do."""
 
-COST = 4 * LEVELS
-"""Evaluations that it may take: along one probe, and along another before a claim is called wrong."""
+HIDDEN = 4.0
+"""With one longer step, kinks that stay below the rounding of even parts may be that much of the bar."""
+
+
+def cost(few: bool) -> int:
+    """Return how many evaluations it may take: along one probe, and along another before a claim is called wrong."""
+    return 4 * (1 if few else LEVELS)
 
 
 def sharpen(
-    witness: Witness, judgement: Judgement, claimed: RealArray, rounding: RealArray, share: RealArray
+    witness: Witness, judgement: Judgement, claimed: RealArray, rounding: RealArray, share: RealArray, few: bool
 ) -> tuple[int, int] | None:
     """Narrow the bars of the first probe's products, and judge anew those that agree; changes `judgement`.
 
@@ -45,6 +50,7 @@ def sharpen(
         claimed: the products, shape (d, r), user units.
         rounding: the rounding of the products themselves, shape (r,), user units.
         share: what a typical entry contributes to every product, shape (d, r), user units.
+        few: whether evaluations cost so much that one longer step has to do.
 
     Returns:
         The product (probe, output) that is wrong by most, where one is that agreed before; else None.
@@ -53,7 +59,7 @@ def sharpen(
     wanted &= judgement.resolution[0] > BLUNT * share[0]
     if not np.any(wanted) or witness.grid.precision < 53:
         return None
-    first = _longer(witness, 0, wanted)
+    first = _longer(witness, 0, wanted, few)
     bar = np.maximum(first.bar, SHARPEST * share[0])
     known = wanted & (first.status == Status.OK) & ~first.noisy & (bar < judgement.bar[0] / 2)
     allowed = judgement.rounding[0] + rounding
@@ -64,7 +70,7 @@ def sharpen(
     if not np.any(suspects):
         return None
     other = min(1, len(claimed) - 1)
-    second = _longer(witness if other else witness.fresh(np.array([0])), other, suspects)
+    second = _longer(witness if other else witness.fresh(np.array([0])), other, suspects, few)
     apart = np.abs(claimed[other] - second.value)
     second_bar = np.maximum(second.bar, SHARPEST * share[other])
     sure = suspects & (second.status == Status.OK) & ~second.noisy
@@ -77,13 +83,31 @@ def sharpen(
     return 0, int(np.argmax(np.where(sure, gap, -1.0)))
 
 
-def _longer(witness: Witness, row: int, wanted: Mask) -> Estimate:
+def _longer(witness: Witness, row: int, wanted: Mask, few: bool) -> Estimate:
     """Measure the wanted products along one probe at longer steps, shape (r,), user units."""
     coarse, _, fine = witness.grid.group(0)
-    levels = (*witness.reachable(witness.grid.group(1), row), coarse, fine)
+    group = witness.grid.group(1)
+    longer = witness.reachable(group[1:2] if few else group, row)
     result = Estimate.unknown(wanted.shape)
-    if len(levels) < LEVELS + 2:
+    if len(longer) < (1 if few else LEVELS):
         return result
-    ladder, floor = witness.ladder(levels, np.array([row]), wanted[None])
-    result.put(wanted, estimate(ladder, witness.rules(floor)))
+    ladder, floor = witness.ladder((*longer, coarse, fine), np.array([row]), wanted[None])
+    found = _of_three(ladder, witness.z) if few else estimate(ladder, witness.rules(floor))
+    result.put(wanted, found)
     return result.scaled(witness.units[row])
+
+
+def _of_three(ladder: Ladder, z: float) -> Estimate:
+    """Extrapolate from the two coarser of three levels where all of them are those of a smooth function."""
+    far, near, fine = ladder.central
+    q = (ladder.h[1:] / ladder.h[:-1]) ** 2
+    result = Estimate.unknown(near.shape)
+    result.value = near + (near - far) * q[0] / (1 - q[0])
+    noise = z / np.sqrt(2) * ladder.sigma / ladder.h
+    result.noise = HIDDEN * noise[1]
+    result.bar = KAPPA * q[0] * np.abs(far - near) + result.noise
+    even, unexplained = np.abs(ladder.even), z * np.sqrt(6) * ladder.sigma
+    smooth = np.all(even[1:] <= KAPPA * q * even[:-1] + unexplained[1:], axis=0)
+    smooth &= np.abs(fine - result.value) <= result.bar + noise[2]
+    result.status = np.where(smooth, Status.OK, Status.UNRESOLVED).astype(np.int8)
+    return result
