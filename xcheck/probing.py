@@ -18,7 +18,7 @@ from xcheck.claim import Claim
 from xcheck.comparison import WORST, Comparison, compare
 from xcheck.derivatives import Forward, Reverse, quantity_of
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SINGLE_SHARE, SKIPPED, Judgement, judge
-from xcheck.localisation import Suspect, wrong_inputs, wrong_outputs
+from xcheck.localisation import Span, Suspect, wrong_inputs, wrong_outputs
 from xcheck.planting import Plants, Product, plant_in_pull, plant_in_push, remembering
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
@@ -238,7 +238,7 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
 
     def locate(k: int, suspect: Suspect) -> Located:
         gradient = gradients[k]
-        claimed = replace(suspect, claimed=lambda v, span: float(v[slice(*span)] @ gradient[slice(*span)]))
+        claimed = replace(suspect, claimed=lambda v, span: _product(v, gradient, span))
         inputs, more = wrong_inputs(claimed)
         columns = np.full((len(inputs), problem.m), np.nan)
         if fill is None:
@@ -536,6 +536,12 @@ def _products_and_norms(vectors: RealArray, gradients: RealArray) -> tuple[RealA
                 products[d, r] += np.sum(terms)
                 squares[d, r] += np.sum(np.square(terms, out=terms))
     return products, np.sqrt(squares)
+
+
+def _product(vector: RealArray, gradient: RealArray, span: Span) -> float:
+    """Return the inner product over some inputs, on one thread."""
+    parts = stretches(span[1] - span[0], span[0])
+    return sum(float(np.sum(gradient[part] * vector[part])) for part in parts)
 
 
 def _least(vector: RealArray) -> float:
