@@ -106,7 +106,7 @@ def test_the_limit_of_an_entry_does_not_grow_with_size(n: int) -> None:
     x = np.random.default_rng(3).uniform(0.5, 2.0, n)
     report = xcheck.check(lambda x: x @ x, x, gradient=lambda x: 2 * x, budget=200)
     assert report.comparisons[0].method == "probes"
-    assert report.comparisons[0].detection_limit < 2e-3
+    assert report.comparisons[0].detection_limit < 4e-3
 
 
 def test_bars_are_not_narrowed_across_kinks() -> None:

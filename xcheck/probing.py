@@ -13,7 +13,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.budget import MANY, Budget, Plan
+from xcheck.budget import FIXED, MANY, PER_DIRECTION, Budget, Plan
 from xcheck.claim import Claim
 from xcheck.comparison import WORST, Comparison, compare
 from xcheck.derivatives import Forward, Reverse, quantity_of
@@ -354,8 +354,8 @@ class Judged:
 def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Judged]:
     """Judge products by differences along the probes.
 
-    Costs four evaluations for every probe, whatever the number of claims, and six for every claim whose bars are wide
-    next to what a single entry contributes.
+    Costs four evaluations for every probe, whatever the number of claims, and ten for every claim whose bars are wide
+    next to what a single entry contributes, of very many inputs two.
 
     Args:
         arena: the function and its reference.
@@ -368,6 +368,9 @@ def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products])
     raw = None
     if any(claim.weights is None for claim in claims):
         raw = Witness(reference, directions, arena.seed)
+    few = arena.problem.n >= MANY and arena.budget is None
+    planned = PER_DIRECTION * len(vectors) + FIXED + cost(few) * len(claims)
+    close = not isinstance(arena.budget, int) or planned <= arena.budget  # whatever was spent: trials do the same
     found = []
     for claim in claims:
         if claim.weights is None:
@@ -377,7 +380,8 @@ def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products])
             witness = raw.projected(claim.weights.T, reference.n)
         else:
             witness = Witness(reference, directions, arena.seed, project=claim.weights.T, entries=reference.n)
-        found.append(_judge_products(arena, claim, witness, length))
+        judged = _judge_products(arena, claim, witness, length)
+        found.append(_looked_at_closely(judged, few) if close else judged)
     return found
 
 
@@ -402,17 +406,17 @@ def _judge_products(arena: Arena, claim: Products, witness: Witness, length: flo
         allowance=claim.allowance * length,
         share=claim.share * length,
     )
-    wrong = None
-    few = arena.problem.n >= MANY and arena.budget is None
-    if claim.precision >= witness.grid.precision and _affords(arena, cost(few)):
-        wrong = sharpen(witness, judgement, claimed, claim.allowance * length, claim.share * length, few)
-    return Judged(claim, witness, claimed, judgement, length, 1.0 if wrong is None else LONGER)
+    return Judged(claim, witness, claimed, judgement, length)
 
 
-def _affords(arena: Arena, evaluations: int) -> bool:
-    """Tell whether that many evaluations more are within the budget."""
-    spent = sum(problem.evaluations for problem in {id(p): p for p in arena.problems}.values())
-    return not isinstance(arena.budget, int) or spent + evaluations <= arena.budget
+def _looked_at_closely(judged: Judged, few: bool) -> Judged:
+    """Narrow the bars of a claim that is precise enough; what is wrong by them alone is looked for at longer steps."""
+    claim, witness, length = judged.products, judged.witness, judged.length
+    if claim.precision < witness.grid.precision:
+        return judged
+    rounding, share = claim.allowance * length, claim.share * length
+    wrong = sharpen(witness, judged.judgement, judged.claimed, rounding, share, few)
+    return replace(judged, longer=LONGER) if wrong else judged
 
 
 def summarise_products(arena: Arena, vectors: RealArray, judged: Judged) -> Comparison:

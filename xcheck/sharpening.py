@@ -20,8 +20,8 @@ from xcheck.reference.witness import Witness
 BLUNT = 2.0**-13
 """Bars that would hide an error of more than this share of a typical entry are narrowed."""
 
-SHARPEST = 2.0**-16
-"""And not further than to this share, which leaves a claim some rounding of its own."""
+SHARPEST = BLUNT / 2
+"""And not further than to this share: what agrees without a closer look agrees within bars that are no wider."""
 
 LEVELS = 3
 """Longer steps, each of them to both sides; of very many inputs one has to do."""
@@ -32,12 +32,12 @@ HIDDEN = 4.0
 
 def cost(few: bool) -> int:
     """Return how many evaluations it may take: along one probe, and along another before a claim is called wrong."""
-    return 4 * (1 if few else LEVELS)
+    return 4 if few else 4 * LEVELS + 4
 
 
 def sharpen(
     witness: Witness, judgement: Judgement, claimed: RealArray, rounding: RealArray, share: RealArray, few: bool
-) -> tuple[int, int] | None:
+) -> bool:
     """Narrow the bars of the first probe's products, and judge anew those that agree; changes `judgement`.
 
     An error in a single entry shows in every probe, so that one probe's bars are the check's. Whether a bar can be
@@ -53,22 +53,24 @@ def sharpen(
         few: whether evaluations cost so much that one longer step has to do.
 
     Returns:
-        The product (probe, output) that is wrong by most, where one is that agreed before; else None.
+        Whether a product is wrong that agreed before.
     """
     wanted = (judgement.verdict[0] == AGREE) & (share[0] > 0)
     wanted &= judgement.resolution[0] > BLUNT * share[0]
     if not np.any(wanted) or witness.grid.precision < 53:
-        return None
+        return False
+    if not few:
+        witness.measure_noise()  # on all points, as if the claim had not agreed at once
     first = _longer(witness, 0, wanted, few)
     bar = np.maximum(first.bar, SHARPEST * share[0])
-    known = wanted & (first.status == Status.OK) & ~first.noisy & (bar < judgement.bar[0] / 2)
+    known = wanted & (first.status == Status.OK) & ~first.noisy & (bar < judgement.bar[0])
     allowed = judgement.rounding[0] + rounding
     inside = np.abs(claimed[0] - first.value) <= bar + allowed
     judgement.value[0, known], judgement.bar[0, known] = first.value[known], bar[known]
     judgement.rounding[0, known] = allowed[known]
     suspects = known & ~inside
     if not np.any(suspects):
-        return None
+        return False
     other = min(1, len(claimed) - 1)
     second = _longer(witness if other else witness.fresh(np.array([0])), other, suspects, few)
     apart = np.abs(claimed[other] - second.value)
@@ -77,10 +79,7 @@ def sharpen(
     sure &= apart > second_bar + judgement.rounding[other] + rounding
     judgement.verdict[0, suspects], judgement.reason[0, suspects] = INCONCLUSIVE, SENTENCES.index(VETOES[1])
     judgement.verdict[0, sure], judgement.reason[0, sure], judgement.retested[0, sure] = DISAGREE, 0, True
-    if not np.any(sure):
-        return None
-    gap = np.abs(claimed[0] - judgement.value[0]) / (judgement.bar[0] + judgement.rounding[0])
-    return 0, int(np.argmax(np.where(sure, gap, -1.0)))
+    return bool(np.any(sure))
 
 
 def _longer(witness: Witness, row: int, wanted: Mask, few: bool) -> Estimate:
