@@ -79,10 +79,21 @@ def test_the_limit_of_a_large_gradient_that_was_looked_at_more_closely(name: str
         "logarithm of a sum": (lambda x: np.log(np.sum(np.exp(x))), lambda x: np.exp(x) / np.sum(np.exp(x))),
     }[name]
     x = np.random.default_rng(0).uniform(0.5, 2.0, 60_000)
-    report = xcheck.check(f, x, gradient=gradient)
+    report = xcheck.check(f, x, gradient=gradient, budget=40)  # the trials together take more than that
+    assert report.evaluations <= 40
     claim = report.power(4).claims[0]
     assert_seen(claim)
-    assert claim.limit < 1e-3 * np.median(np.abs(gradient(x)))
+    assert claim.limit < 2e-3 * np.median(np.abs(gradient(x)))
+
+
+def test_a_small_budget_leaves_the_limit_of_a_large_gradient_wide() -> None:
+    x = np.random.default_rng(0).uniform(0.5, 2.0, 60_000)
+    limits = {}
+    for budget in (30, 40):
+        report = xcheck.check(lambda x: x @ x, x, gradient=lambda x: 2 * x, budget=budget)
+        assert report.evaluations <= budget
+        limits[budget] = report.comparisons[0].detection_limit
+    assert limits[30] > 4 * limits[40]
 
 
 def test_both_modes_by_probes(torch: Any) -> None:
