@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from sys import getrefcount
 from time import perf_counter
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,9 @@ CHUNK = 2**22
 
 NONE = slice(0, 0)
 """No points."""
+
+ALONE = 2
+"""What `sys.getrefcount` says of an array that only the one who asks knows of."""
 
 SLOW = 0.02
 """Seconds for one point from which a batched call pays for few points too; some frameworks compile at every call."""
@@ -98,6 +102,7 @@ class Problem:
     mutated: tuple[str, ...] = ()
     inner: RealArray | None = None
     memory: dict[bytes, RealArray] | None = None
+    _spare: dict[int, RealArray] = field(default_factory=dict, repr=False)
     order: ClassVar[int] = 1
     """How many derivatives its own derivative makes; 2 where its values are gradients."""
 
@@ -267,7 +272,8 @@ class Problem:
     def value_of(self, write: Write) -> RealArray:
         """Evaluate at one point that `write(out, part)` puts down piece by piece; returns `(1, m)`.
 
-        For vectors so long that every copy of them counts: none is made of the whole.
+        For vectors so long that every copy of them counts: none is made of the whole, and the memory of one point
+        serves the next, unless the function keeps it.
         """
         self.evaluations += 1
         self.pin()
@@ -287,8 +293,11 @@ class Problem:
         return result
 
     def _written(self, block: Block, leaf: Leaf, write: Write) -> Native:
-        numbers = np.empty(block.size)
+        numbers = self._spare.pop(block.start, None)
+        if numbers is None or getrefcount(numbers) > ALONE:  # the function keeps what it was given
+            numbers = np.empty(block.size)
         write(numbers, block.slice)
+        self._spare[block.start] = numbers
         adopt: Callable[..., Native] = getattr(self.backend, "adopt", self.backend.from_numpy)
         return adopt(block.unpack(numbers), like=leaf.value)
 
@@ -360,8 +369,14 @@ class Problem:
 
     def to_native(self, points: RealArray) -> list[Native]:
         """Turn real vectors `(*lead, n)` into native inputs on the inputs' devices."""
-        arrays = self.inputs.unpack(points)
-        return [self.backend.from_numpy(a, like=x.value) for a, x in zip(arrays, self.call.varying, strict=True)]
+        adopt: Callable[..., Native] = getattr(self.backend, "adopt", self.backend.from_numpy)
+        self._spare.clear()
+        natives = []
+        for block, x in zip(self.inputs.blocks, self.call.varying, strict=True):
+            array = block.unpack(points[..., block.slice])
+            fresh = array.flags.owndata  # another dtype; nobody else keeps it
+            natives.append((adopt if fresh else self.backend.from_numpy)(array, like=x.value))
+        return natives
 
     def from_native(self, ys: Sequence[Native], lead: int = 0) -> RealArray:
         """Turn native outputs with `lead` leading axes into real vectors `(*lead, m)`.

@@ -239,7 +239,7 @@ class Sampler:
                 self._store(job, values[start : start + len(job[1])])
                 start += len(job[1])
             return
-        self._centers += list(self._outputs(self._points([], centers))) if centers else []
+        self._centers += [value for _ in range(centers) for value in self._center(step == 1)]
         for job in jobs:
             parts = []
             for i in range(0, len(job[1]), step):
@@ -247,16 +247,22 @@ class Sampler:
                 parts.append(self._outputs_of(part, step == 1))
             self._store(job, np.concatenate(parts))
 
+    def _center(self, long: bool) -> RealArray:
+        x = self.problem.x
+        return (
+            self.seen(self.problem.value_of(lambda out, part: np.copyto(out, x[part])))
+            if long
+            else self._outputs(x[None])
+        )
+
     def _outputs_of(self, job: Job, long: bool) -> RealArray:
         if not long or not isinstance(self.directions, Probes):
-            return self._outputs(self._points([job], 0))
+            return self._outputs(self._points(job))
         return self.seen(self.problem.value_of(self.directions.writer(int(job[1][0]), float(job[2][0]))))
 
-    def _points(self, jobs: list[Job], centers: int) -> RealArray:
-        total = centers + sum(len(job[1]) for job in jobs)
-        points = np.empty((total, self.problem.n))
-        points[:centers] = self.problem.x
-        self._displace(points[centers:], jobs)
+    def _points(self, job: Job) -> RealArray:
+        points = np.empty((len(job[1]), self.problem.n))
+        self._displace(points, [job])
         return points
 
     def _displace(self, points: RealArray, jobs: list[Job]) -> None:

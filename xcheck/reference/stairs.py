@@ -138,7 +138,8 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray, bar: Real
         value, bar: their slopes and error bars, normalised.
     """
     result = np.zeros(passed.shape, bool)
-    if not applies(witness) or witness.problem.relative or len(witness.directions.scale) != witness.problem.n:
+    plain = applies(witness) and witness.grid.precision == 53 and not witness.problem.relative
+    if not plain or witness.directions.count != witness.problem.n:
         return result
     problem, sampler = witness.problem, witness.sampler
     blocks = blocks_moved(problem)
