@@ -105,6 +105,12 @@ NEGLIGIBLE = 8.0
 SINGLE_SHARE = 0.25
 """A product with a probe is sharp if an error of this share of a typical entry would have been seen in it."""
 
+LAST_DIGITS = 2.0
+"""A claim that is right to so many of its own units agrees, whatever rounding it would have been allowed."""
+
+LOOSE = 4.0
+"""A claim that is off by more of its own units than this agrees only if the same rule does in float64."""
+
 GROSS = 2.0**12
 """A claim that is off by more units than this, of its output's value or largest slope, is not off by rounding."""
 
@@ -308,6 +314,8 @@ def judge(
         _reread_steps(case, doubtful, precision, shift)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
             _forgive_own_rounding(case, exact() / units)
+        if exact is not None and precision < witness.grid.precision:
+            _doubt_loose(case, exact, units)
         if scatter is not None and precision >= witness.grid.precision:
             _forgive_tiny_scatter(case, scatter, units)
         if evidence is not None and np.any(case.result.suspected()):
@@ -513,7 +521,9 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.isfinite(c) & (np.abs(c - estimate.value) <= estimate.bar + rounding)
-    sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & _negligible(case, rows))
+    last = np.abs(c - estimate.value) + estimate.bar <= LAST_DIGITS * case.unit * np.abs(c)
+    sharp = case.sharp(rows, estimate.bar, rounding, c) | last
+    sharp |= (estimate.status == Status.FLAT) & _negligible(case, rows)
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
     result.give_reason(measured & inside & ~sharp, rows, POOR)
@@ -689,6 +699,26 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)
+
+
+def _doubt_loose(case: _Case, exact: Callable[[], RealArray], units: RealArray) -> None:
+    """Judge the same rule in float64 where a claim agrees, and not to the last digits of its own precision.
+
+    What rounding is allowed there may hide a factor of 1.1 in bfloat16. Rounding is gone in float64, and a factor is
+    not.
+    """
+    result, witness = case.result, case.witness
+    least = LOOSE * case.unit * np.abs(case.claimed)
+    loose = (result.verdict == AGREE) & (np.abs(case.claimed - result.value) > least)
+    if not np.any(loose):
+        return
+    claimed = exact()
+    off = loose & (np.abs(claimed / units - result.value) > least)
+    if np.any(off):
+        again = judge(witness, claimed, witness.grid.precision, off, wider=False)
+        again.verdict[again.verdict != DISAGREE] = SKIPPED
+        again.value, again.bar, again.rounding = again.value / units, again.bar / units, again.rounding / units
+        result.overrule(np.arange(len(off)), again)
 
 
 def _forgive_scatter(case: _Case, scatter: RealArray) -> None:
