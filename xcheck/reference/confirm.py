@@ -42,7 +42,7 @@ NEIGHBOURS = (-2.0, -1.0, 1.0, 2.0)
 """Floats beside the point, in ulps."""
 
 HIDES = 4.0
-"""Steps may hide so many times the slope of their height over their distance."""
+"""Steps may hide so many times the slope of their height over their distance, and of what is seen between them."""
 
 BESIDE = np.array([-1.0, -0.7, -0.3, 0.3, 0.7, 1.0]) * 2.0**-34
 """Where a claim of zero may be right for a function that is constant piece by piece, in units of the scale."""
@@ -87,7 +87,8 @@ def confirm(
         outputs = np.flatnonzero(zero[row])
         veto[row, outputs[_still_beside(fresh, int(row), outputs, second.value[row, outputs])]] = STEPPED
     open_ &= veto == 0
-    hidden = HIDES * find_stairs(fresh, open_, second.value).slope
+    hidden = find_stairs(fresh, open_, second.value).slope
+    hidden = np.where(hidden > 0, HIDES * (hidden + np.abs(second.value)), 0.0)
     veto[open_ & (np.abs(claimed - second.value) <= hidden)] = STEPPED
     return second, veto
 

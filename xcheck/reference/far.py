@@ -19,6 +19,9 @@ RAY = 27
 CLOSE = np.array([0.0, 3.0, 7.0, 12.0])
 """Points close to each place, far closer than the next one."""
 
+APART = (0.4, 0.75)
+"""How close, as a share of the digits: what is rough is so at both distances."""
+
 TABLE = 2.0**-10
 """Steps higher than this, in user units, are those of a table (round, floor, a quantiser), and not of rounding."""
 
@@ -84,27 +87,38 @@ def hidden_slopes(problem: Problem) -> RealArray:
 
     A function may be flat because it is constant, as a dead ReLU is, or since it is computed from numbers that are too
     large to show so small a change: `1 / tanh(x) - 1 / x` at 1e-8. Farther off the latter moves in steps: it is flat
-    between them, or noisy, as well. Costs up to 108 evaluations.
+    between them, or noisy, as well. Costs 108 evaluations, and as many again where steps are seen.
     """
     largest = float(np.max(np.abs(problem.x), initial=0.0))
     if problem.n >= LONG or largest == 0 or not np.isfinite(largest):
         return np.zeros(problem.m)
     outward = float(np.clip(2 - np.log2(largest), 2, 60))
     times = 2.0 ** np.unique(np.round(np.append(np.linspace(1, outward, RAY - 3), (-3, -2, -1))))
-    close = CLOSE * 2.0 ** -np.round(0.4 * problem.precision)
     with np.errstate(invalid="ignore", over="ignore"):
-        places = np.outer(times, 1 + close).ravel()
-        found = problem.values_quietly(places[:, None] * problem.x).reshape(len(times), len(close), -1)
-        rough = _rough(found)
-        seen = np.sort(np.where(rough, found[:, 0], np.inf), axis=0)
-        apart = np.diff(seen, axis=0)
-        apart = np.where(np.isfinite(apart) & (apart > 0), apart, np.inf)
-        stairs = np.sum(np.isfinite(apart), axis=0) >= DISTINCT - 1
-        size = np.max(np.where(rough, np.abs(found[:, 0]), 0.0), axis=0)
-        stairs &= np.min(apart, axis=0) <= np.maximum(TABLE, COARSE * size)
-        secants = np.where(rough, np.abs(found[:, 0] - problem.y) / np.abs(times - 1)[:, None], 0.0)
-        slope = 2 * np.max(secants, axis=0)
-    return np.asarray(np.where(stairs, slope, 0.0))
+        values, rough = _along_ray(problem, times, APART[0])
+        if not np.any(_small_steps(values, rough)):
+            return np.zeros(problem.m)
+        rough &= _along_ray(problem, times, APART[1])[1]  # what oscillates fast is smooth at closer points
+        center = 0.0 if problem.relative else problem.y
+        secants = np.where(rough, np.abs(values - center) / np.abs(times - 1)[:, None], 0.0)
+        return np.asarray(np.where(_small_steps(values, rough), 2 * np.max(secants, axis=0), 0.0))
+
+
+def _along_ray(problem: Problem, times: RealArray, apart: float) -> tuple[RealArray, NDArray[np.bool_]]:
+    """Evaluate at multiples of x; returns the values, and where values at points close to them are rough, (k, m)."""
+    places = np.outer(times, 1 + CLOSE * 2.0 ** -np.round(apart * problem.precision)).ravel()
+    found = problem.values_quietly(places[:, None] * problem.x).reshape(len(times), len(CLOSE), -1)
+    return found[:, 0], _rough(found)
+
+
+def _small_steps(values: RealArray, rough: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell for which outputs the values (k, m) at rough places are those of a staircase, and not of a table."""
+    seen = np.sort(np.where(rough, values, np.inf), axis=0)
+    apart = np.diff(seen, axis=0)
+    apart = np.where(np.isfinite(apart) & (apart > 0), apart, np.inf)
+    stairs = np.sum(np.isfinite(apart), axis=0) >= DISTINCT - 1
+    size = np.max(np.where(rough, np.abs(values), 0.0), axis=0)
+    return np.asarray(stairs & (np.min(apart, axis=0) <= np.maximum(TABLE, COARSE * size)))
 
 
 def _rough(values: RealArray) -> NDArray[np.bool_]:

@@ -225,7 +225,7 @@ class Sampler:
             points[:centers] = self.problem.x
             self._displace(points[centers:cut], jobs[:-1])
             if beside:
-                points[cut:after], points[after : after + len(far)] = line, far
+                points[cut : after + len(far)] = np.concatenate([part for part in (line, far) if len(part)])
             self._displace(points[cut + beside :], jobs[-1:])
             found = self.problem.values(points, slice(after, after + len(far)))
             values = self.seen(found)

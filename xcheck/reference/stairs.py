@@ -110,12 +110,12 @@ def find_stairs(witness: Witness, wanted: Mask, value: RealArray, most: int = LO
 
 
 def _wide(witness: Witness, row: int) -> RealArray:
-    """Return distances up to a few times the largest input of the same block, and 1 at least, in the input's scale."""
+    """Return distances up to a few times the largest input of the same block, in the input's scale."""
     directions, problem = witness.directions, witness.problem
     assert isinstance(directions, Coordinates)
     at = int(directions.index[row])
     block = next(b for b in problem.inputs.blocks if b.start <= at < b.start + b.size)
-    largest = max(1.0, float(np.max(np.abs(problem.x[block.slice]))))
+    largest = float(np.max(np.abs(problem.x[block.slice])))
     top = np.log2(np.maximum(WIDEST * largest / directions.scale[row], 1.0))
     return np.asarray(0.5 * 2.0 ** np.arange(0.0, min(top, 60.0) + 1, 3.0))
 
@@ -237,7 +237,8 @@ def _steps(
         quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
         loud = np.maximum(LOUD * quiet, OUTLYING * np.median(left, axis=0))
         leaps = left > loud
-        places = np.sum(leaps[1:] & ~leaps[:-1], axis=0) + leaps[0]
+        alone = np.pad(leaps, ((1, 1), (0, 0)))  # what a smooth function's slopes do not explain, its neighbours' do not
+        places = np.sum(leaps & ~alone[:-2] & ~alone[2:], axis=0)
         stairs = (places >= STEPS) & np.all(np.isfinite(values), axis=0)
         near = left[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
         some = np.where(np.any(near > loud, axis=0), near, left[: len(near)])

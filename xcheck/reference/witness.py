@@ -280,7 +280,7 @@ class Witness:
     def hidden(self, rows: Rows, outputs: Rows) -> RealArray:
         """Return what slopes the rounding of inner values may hide in entries that do not move, normalised.
 
-        Costs up to 108 evaluations, once.
+        Costs up to 216 evaluations, once.
         """
         if self.project is not None or not isinstance(self.directions, Coordinates):
             return np.zeros(len(rows))
