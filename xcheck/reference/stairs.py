@@ -237,8 +237,8 @@ def _steps(
         quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
         loud = np.maximum(LOUD * quiet, OUTLYING * np.median(left, axis=0))
         leaps = left > loud
-        alone = np.pad(leaps, ((1, 1), (0, 0)))  # what a smooth function's slopes do not explain, its neighbours' do not
-        places = np.sum(leaps & ~alone[:-2] & ~alone[2:], axis=0)
+        around = np.pad(leaps, ((1, 1), (0, 0)))  # a smooth function leaves its residual in neighbours too
+        places = np.sum(leaps & ~around[:-2] & ~around[2:], axis=0)
         stairs = (places >= STEPS) & np.all(np.isfinite(values), axis=0)
         near = left[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
         some = np.where(np.any(near > loud, axis=0), near, left[: len(near)])
