@@ -133,6 +133,14 @@ class TensorflowBackend:
         _, pullback = self.vjp(f, xs)
         return pullback(cotangents)
 
+    def push(self, f: Function, xs: Sequence[Any], tangents: Sequence[Any], /) -> list[Any]:
+        """Push `tangents` forward with an accumulator of its own; tapes and accumulators around it record that.
+
+        Raises:
+            NotImplementedError: something in `f` has no forward rule.
+        """
+        return self.jvp(f, xs, tangents)[1]
+
     def batch(self, f: Function, /) -> Function:
         """Map `f` with `tf.vectorized_map`, which traces it at every call; pullbacks may be mapped too."""
         import tensorflow as tf
