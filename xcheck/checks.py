@@ -43,7 +43,14 @@ from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Power, Report
-from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, pushed_arena, summarise
+from xcheck.second_order import (
+    compare_linearity,
+    gradient_arena,
+    mirror,
+    nothing_compared,
+    pushed_arena,
+    summarise,
+)
 from xcheck.smooth import at_smooth_point
 from xcheck.trials import Bed, bed_of_entries, bed_of_products, run_trials, worst_code
 from xcheck.twins import Twins
@@ -446,6 +453,8 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
     """Compare reverse mode with the reference, and forward mode with reverse mode, or with the reference as well."""
     problem = arena.problem
     vectors = input_probes(problem, arena.seed, arena.plan.probes, 1.0)
+    if problem.order == 2:
+        vectors = mirror(problem, vectors)
     makers: list[Callable[[Plants], Products]] = []
     sources: list[Products] = []
     for mode in ("vjp", "jvp"):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xcheck.budget import Plan, plan
 from xcheck.call import Call, Leaf
@@ -25,7 +26,7 @@ from xcheck.probing import Arena
 from xcheck.problem import Problem
 from xcheck.protocol import Native, RealArray, SupportsPush, SupportsSecondOrder
 from xcheck.pytree import flatten
-from xcheck.reference.grid import Probes, signed_probes
+from xcheck.reference.grid import Probes, mirrored, signed_probes
 from xcheck.reference.witness import Witness
 from xcheck.space import Block, Space
 from xcheck.verdict import Verdict
@@ -180,7 +181,7 @@ def pushed_arena(arena: Arena) -> Arena:
     pushed = PushedProblem.at(call, problem.rewind)
     wide = pushed.in_float64() or pushed
     planned = plan(pushed, wide, arena.budget)
-    if planned.whole and problem.n > PUSHED_WHOLE:
+    if planned.whole and problem.n > PUSHED_WHOLE and not np.any(_imaginary_diagonal(problem)):
         planned = Plan(False)
     return Arena(pushed, wide, arena.seed, wide, planned, arena.budget)
 
@@ -259,6 +260,19 @@ def _combined(
     return np.array([one(v) for v in vectors])
 
 
+def mirror(problem: Problem, vectors: RealArray) -> RealArray:
+    """Return directions `(k, n)` made symmetric where the input is a symmetric (Hermitian) matrix.
+
+    One triangle is copied to the other, so that every entry keeps a share. Frameworks give functions that read one
+    triangle the derivative for symmetric changes, which is a convention and right along such directions only.
+    """
+    partner, sign = mirrored(problem)
+    first = partner >= np.arange(problem.n)  # imaginary parts of a diagonal stay: no entry of a probe may be 0
+    copied = vectors[:, partner] * sign
+    copied[:, first] = vectors[:, first]
+    return np.asarray(copied)
+
+
 def summarise(
     arena: Arena, comparisons: Sequence[Comparison], unchecked: Sequence[str], first_is_wrong: bool
 ) -> tuple[list[Comparison], list[str]]:
@@ -334,10 +348,20 @@ def _cotangent(problem: Problem, seed: int) -> RealArray:
 
 
 def _tangent(problem: Problem, seed: int) -> RealArray:
-    """Draw a tangent on the inputs' own scales, so that no input's share hides beside another's."""
+    """Draw a tangent on the inputs' own scales, so that no input's share hides beside another's.
+
+    What is symmetric in the input is symmetric in it too: functions that read one triangle have a convention else.
+    """
     if problem.n == 1:
         return np.ones(1)
-    return np.asarray(signed_probes(np.random.default_rng((seed, 8)), 1, problem.n, problem.scale)[0])
+    tangent = mirror(problem, signed_probes(np.random.default_rng((seed, 8)), 1, problem.n, problem.scale))[0]
+    tangent[_imaginary_diagonal(problem)] = 0.0
+    return tangent
+
+
+def _imaginary_diagonal(problem: Problem) -> NDArray[np.bool_]:
+    partner, sign = mirrored(problem)
+    return np.asarray((partner == np.arange(problem.n)) & (sign < 0))
 
 
 def _derived_call(arena: Arena, derive: Derive, vector: RealArray, space: Space, prefix: str) -> DerivedCall:
