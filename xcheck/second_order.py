@@ -3,7 +3,8 @@
 `G(x, g) = J(x)^T g` is a map R^(n+m) -> R^n that the framework can differentiate again. As a problem it is like any
 other: its values are what the rule of first order computes, finite differences of them are the reference, and the
 framework's derivative of it is the claim. By x that is the second derivative of the function; by g it has to be the
-Jacobian again. `P(x, v) = J(x) v`, a map R^(2n) -> R^m, is the same of forward mode.
+Jacobian again. `P(x) = J(x) v`, a map R^n -> R^m, is the same of forward mode. Its tangent is held constant: by that it
+is linear, which differences of it tell.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ COTANGENT = "cotangent of "
 
 TANGENT = "tangent of "
 
+HELD = "held constant"
+
 PUSHED = "jvp "
 """Outputs of the pushforward are named after those of the function."""
 
@@ -65,7 +68,7 @@ Derive = Callable[[Problem], Callable[..., tuple[Native, ...]]]
 
 @dataclass(frozen=True, kw_only=True)
 class DerivedCall(Call):
-    """A call of `G(*xs, *cotangents)` or `P(*xs, *tangents)`.
+    """A call of `G(*xs, *cotangents)` or `P(*xs, *tangents)`; the tangents are held constant.
 
     Attributes:
         primal: the function whose derivative it is.
@@ -80,9 +83,9 @@ class DerivedCall(Call):
     vector: RealArray
 
     def constants(self) -> list[Any]:
-        """Renew the constants of the function underneath; its derivative has none of its own."""
+        """Renew the constants of the function underneath, and the derivative's own."""
         self.primal.constants = self.primal.call.constants()
-        return []
+        return super().constants()
 
     def in_float64(self) -> DerivedCall:
         """Return the same derivative of the shadow.
@@ -92,7 +95,13 @@ class DerivedCall(Call):
         """
         if self.shadow is None:
             raise ValueError("the function cannot be evaluated in float64")
-        return replace(self, function=self.derive(self.shadow), primal=self.shadow, shadow=None)
+        call = replace(self, function=self.derive(self.shadow), primal=self.shadow, shadow=None)
+        return replace(call, leaves=Call.in_float64(call).leaves)
+
+    def turned(self) -> DerivedCall:
+        """Return the call in which what was held constant varies, and the rest is held constant."""
+        leaves = (replace(leaf, constant=HELD if leaf.varies else "") for leaf in self.leaves)
+        return replace(self, leaves=tuple(leaves))
 
 
 @dataclass
@@ -126,7 +135,7 @@ class GradientProblem(Problem):
 
 @dataclass
 class PushedProblem(Problem):
-    """`P` at a point: the inputs and a tangent."""
+    """`P` at a point."""
 
     order: ClassVar[int] = 2
 
@@ -142,10 +151,21 @@ class PushedProblem(Problem):
 
     def entry(self, output: int, place: int) -> str:
         """Name a derivative of the pushforward: `d² out[1] / d x d x` of a single input, or `d (jvp out) / d x[0]`."""
-        outer = self.inputs.entry(place)
-        if self.n == 2 and place == 0:
-            return f"d² {self.outputs.entry(output).removeprefix(PUSHED)} / d {outer} d {outer}"
-        return f"d ({self.outputs.entry(output)}) / d {outer if place < self.n // 2 else f'({outer})'}"
+        inner, outer = self.outputs.entry(output), self.inputs.entry(place)
+        if self.n == 1:
+            return f"d² {inner.removeprefix(PUSHED)} / d {outer} d {outer}"
+        return f"d ({inner}) / d {outer}"
+
+    def by_tangent(self) -> Problem:
+        """Return the same product as a function of the tangent, at the same inputs."""
+        assert isinstance(self.call, DerivedCall)
+        call: Call = self.call.turned()
+        space = Space.of(
+            [leaf.name for leaf in call.varying], [leaf.array for leaf in call.varying if leaf.array is not None]
+        )
+        if self.inputs.precision == 53:
+            call, space = Call.in_float64(call), space.in_float64()
+        return PushedProblem.at(call, self.rewind, space)
 
 
 def gradient_arena(arena: Arena) -> Arena:
@@ -221,22 +241,26 @@ def compare_linearity(arena: Arena) -> Linearity:
     primal, rng = problem.call.primal, np.random.default_rng((arena.seed, 6))
     if isinstance(problem, PushedProblem):
         mode, word = "jvp", "tangent"
+        measured: Problem = problem.by_tangent()
         vectors = signed_probes(rng, min(LINEAR, primal.n), primal.n, primal.scale)
         forward = Forward(primal)
         claimed = _combined(forward.push_rows, forward.push, vectors, PUSHED_WHOLE)
+        directions = vectors
     else:
-        mode, word = "vjp", "cotangent"
+        mode, word, measured = "vjp", "cotangent", problem
         vectors = signed_probes(rng, min(LINEAR, primal.m), primal.m)
         reverse = Reverse(primal)
         claimed = _combined(reverse.pull_rows, reverse.pull, vectors, UNITS)
+        directions = np.hstack([np.zeros((len(vectors), primal.n)), vectors])
     project = None
-    if problem.m > ENTRIES:
-        project = signed_probes(np.random.default_rng((arena.seed, 7)), LINEAR, problem.m).T
+    if measured.m > ENTRIES:
+        project = signed_probes(np.random.default_rng((arena.seed, 7)), LINEAR, measured.m).T
         claimed = claimed @ project
-    directions = np.hstack([np.zeros((len(vectors), primal.n)), vectors])
-    witness = Witness(problem, Probes(problem, directions), arena.seed, project)
+    witness = Witness(measured, Probes(measured, directions), arena.seed, project)
     before = witness.as_it_is()
-    found = judge(witness, claimed, problem.precision)
+    found = judge(witness, claimed, measured.precision)
+    if measured is not problem:
+        problem.evaluations += measured.evaluations
     claim = Claim(quantity_of(primal), claimed, f"{problem.backend.name}/{mode}")
 
     def name(row: int, output: int) -> str:
@@ -355,8 +379,7 @@ def _tangent(problem: Problem, seed: int) -> RealArray:
     if problem.n == 1:
         return np.ones(1)
     tangent = mirror(problem, signed_probes(np.random.default_rng((seed, 8)), 1, problem.n, problem.scale))[0]
-    tangent[_imaginary_diagonal(problem)] = 0.0
-    return tangent
+    return np.where(_imaginary_diagonal(problem), 0.0, tangent)
 
 
 def _imaginary_diagonal(problem: Problem) -> NDArray[np.bool_]:
@@ -372,7 +395,7 @@ def _derived_call(arena: Arena, derive: Derive, vector: RealArray, space: Space,
     likes = [x.value for x in varying] if prefix == TANGENT else [leaves[0].value] * len(space.blocks)
     for block, array, like in zip(space.blocks, space.unpack(vector), likes, strict=True):
         name, native = f"{prefix}{block.name}", problem.backend.from_numpy(array, like=like)
-        leaves.append(Leaf(name, name, len(leaves), (), native, array))
+        leaves.append(Leaf(name, name, len(leaves), (), native, array, HELD if prefix == TANGENT else ""))
     _, structure = flatten((tuple(leaf.value for leaf in leaves), {}))
     return DerivedCall(
         derive(problem),

@@ -183,7 +183,7 @@ class TorchBackend:
         return [next(found) if x.requires_grad else None for x in leaves]
 
     def batch(self, f: Function, /) -> Function:
-        """Map `f` with `torch.func.vmap`; pullbacks of this adapter may be mapped too, pushforwards may not."""
+        """Map `f` with `torch.func.vmap`; pullbacks and pushforwards of this adapter may be mapped too."""
         import torch
 
         mapped: Function = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
@@ -320,7 +320,7 @@ def _pushed_mapped(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> t
     with _recording(), _missing_rules():
         pairs = [(_usable(x), _usable(t)) for x, t, moves in zip(xs, tangents, moving, strict=True) if moves]
         ys, dys = torch.func.jvp(moved, tuple(x for x, _ in pairs), tuple(t for _, t in pairs))
-    return list(ys), list(dys)
+    return list(ys), [dy.to(y.dtype) for y, dy in zip(ys, dys, strict=True)]  # scalars may have widened a tangent
 
 
 def _forward_mode() -> Any:
