@@ -86,6 +86,7 @@ def test_once_differentiable_is_no_rule_and_no_pass(torch: Any, alone: bool) -> 
 
     assert report.verdict is Verdict.INCONCLUSIVE
     assert any("torch/vjp of vjp: no rule" in line and "once_differentiable" in line for line in report.unchecked)
+    assert any(line.startswith("torch/jvp of jvp, torch/vjp of jvp: no rule") for line in report.unchecked)
 
 
 def test_forward_over_reverse_is_checked_by_itself(torch: Any) -> None:
@@ -213,7 +214,7 @@ def test_a_torch_jvp_that_leaves_the_tape_is_caught(torch: Any, n: int) -> None:
     assert found["torch/vjp of vjp"].verdict is Verdict.AGREE
     assert found["torch/vjp of jvp"].verdict is Verdict.DISAGREE
     assert found["torch/vjp of jvp"].worst[0].name.startswith("d (jvp out[")
-    assert found["torch/vjp of jvp"].method == ("probes" if n == 20 else "")
+    assert found["torch/vjp of jvp"].method == ("probes" if n == 20 else "every entry")
 
 
 def wrong_in_torch(torch: Any, name: str) -> tuple[Any, Any]:
@@ -397,21 +398,6 @@ def test_jax_without_a_reverse_rule_is_checked_forward_and_says_so(jax: Any) -> 
     assert any("jax/vjp of jvp: no rule" in line for line in report.unchecked)
 
 
-def test_without_any_rule_nothing_is_compared(torch: Any) -> None:
-    @torch.library.custom_op("xcheck_tests::cube", mutates_args=())
-    def cube(x: torch.Tensor) -> torch.Tensor:
-        return x**3
-
-    cube.register_autograd(
-        lambda ctx, g: torch.autograd.function.once_differentiable(lambda c, g: 3 * saved(c) ** 2 * g)(ctx, g),
-        setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
-    )
-    report = xcheck.check(cube, torch.tensor(X), order=2, raises=False)
-
-    assert report.verdict is Verdict.INCONCLUSIVE
-    assert any(line.startswith("torch/jvp of jvp, torch/vjp of jvp: no rule") for line in report.unchecked)
-
-
 @pytest.mark.parametrize("way", ["stop", "numpy"])
 def test_tensorflow_gradients_that_cannot_be_differentiated_are_caught(tf: Any, way: str) -> None:
     @tf.custom_gradient
@@ -559,7 +545,8 @@ def test_right_jax_functions_agree(jax: Any) -> None:
     }
     for f, x in cases.values():
         report = xcheck.check(f, x, backend="jax", order=2)
-        assert set(second(report)) == {f"jax/{outer} of {inner}" for outer in MODES for inner in MODES}
+        assert all(f"jax/{outer} of {inner}" in str(report) for outer in MODES for inner in MODES)
+        assert not any(" of " in line for line in report.unchecked)
 
 
 def test_right_tensorflow_functions_agree(tf: Any) -> None:
@@ -579,7 +566,8 @@ def test_right_tensorflow_functions_agree(tf: Any) -> None:
     }
     for f, x in cases.values():
         report = xcheck.check(f, x, backend="tensorflow", order=2)
-        assert set(second(report)) == {f"tensorflow/{outer} of {inner}" for outer in MODES for inner in MODES}
+        assert all(f"tensorflow/{outer} of {inner}" in str(report) for outer in MODES for inner in MODES)
+        assert not any(" of " in line for line in report.unchecked)
 
 
 # Names, sizes, bad input

@@ -42,7 +42,7 @@ PUSHED = "jvp "
 """Outputs of the pushforward are named after those of the function."""
 
 LINEAR = 3
-"""Cotangents or tangents along which a product is held against the Jacobian."""
+"""Cotangents along which the pullback is held against the Jacobian."""
 
 PUSHED_WHOLE = 8
 """Up to this many inputs every second derivative by the pushforward is compared; beyond, products with probes stand
@@ -200,9 +200,8 @@ def pushed_arena(arena: Arena) -> Arena:
     call = _derived_call(arena, _push_of, _tangent(problem, arena.seed), problem.inputs, TANGENT)
     pushed = PushedProblem.at(call, problem.rewind)
     wide = pushed.in_float64() or pushed
-    planned = plan(pushed, wide, arena.budget)
-    if planned.whole and problem.n > PUSHED_WHOLE and not np.any(_imaginary_diagonal(problem)):
-        planned = Plan(False)
+    probed = problem.n > PUSHED_WHOLE and not np.any(_imaginary_diagonal(problem))
+    planned = Plan(False, arena.plan.probes) if probed else plan(pushed, wide, arena.budget)
     return Arena(pushed, wide, arena.seed, wide, planned, arena.budget)
 
 
@@ -229,7 +228,8 @@ def compare_linearity(arena: Arena) -> Linearity:
     """Compare differences of a product along its cotangent or tangent with the Jacobian that unit vectors give.
 
     A rule that is not linear in the cotangent, or leaves it out, is right for unit cotangents and wrong here. Costs
-    about 12 evaluations of the product and as many more as there are unit vectors, three if there are many.
+    about 12 evaluations of the pullback and as many more as there are unit cotangents, three if there are many; of the
+    pushforward, which unit tangents and random ones are compared of already, four and as many as unit tangents, or one.
 
     It is the rule in the reference's precision that is held against itself: a float64 rule where there is one.
 
@@ -242,7 +242,7 @@ def compare_linearity(arena: Arena) -> Linearity:
     if isinstance(problem, PushedProblem):
         mode, word = "jvp", "tangent"
         measured: Problem = problem.by_tangent()
-        vectors = signed_probes(rng, min(LINEAR, primal.n), primal.n, primal.scale)
+        vectors = signed_probes(rng, 1, primal.n, primal.scale)
         forward = Forward(primal)
         claimed = _combined(forward.push_rows, forward.push, vectors, PUSHED_WHOLE)
         directions = vectors
