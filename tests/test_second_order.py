@@ -17,7 +17,7 @@ MODES = ("vjp", "jvp")
 def second(report: xcheck.Report) -> dict[str, Any]:
     """Return the comparisons of the second order with differences, by source."""
     found = [c for c in report.comparisons if c.quantity in ("Hessian", "second derivative")]
-    return {c.claim.source: c for c in found if c.reference.source == "finite differences"}
+    return {c.claim.source: c for c in found if c.reference.source.startswith("finite differences")}
 
 
 def first(report: xcheck.Report) -> list[Any]:
@@ -638,3 +638,62 @@ def test_the_first_order_is_reported_as_without_it(torch: Any) -> None:
 
     assert two.comparisons[: len(one.comparisons)] == one.comparisons
     assert two.evaluations > one.evaluations
+
+
+# A witness in higher precision
+
+
+def silu_of_mpmath(x: Any) -> Any:
+    import mpmath
+
+    values = np.array([v / (1 + mpmath.exp(-v)) for v in np.ravel(x)], object)
+    return values.reshape(np.shape(x)) if np.ndim(x) else values[0]
+
+
+def test_a_witness_settles_the_tail_of_a_second_derivative(torch: Any) -> None:
+    x = torch.tensor(40.410841513445845, dtype=torch.float64)
+    report = xcheck.check(torch.nn.functional.silu, x, order=2, witness=silu_of_mpmath, raises=False)
+    found = second(report)["torch/vjp of jvp"]
+
+    assert found.verdict is Verdict.DISAGREE
+    assert found.worst[0].claimed == 0
+    assert found.worst[0].measured == pytest.approx(-1.08205e-16, rel=1e-5)
+    assert "mpmath" in found.reference.source
+
+
+def test_right_second_derivatives_agree_with_a_witness(torch: Any) -> None:
+    x = torch.tensor([0.5, -2.0], dtype=torch.float64)
+    report = xcheck.check(torch.nn.functional.silu, x, order=2, witness=silu_of_mpmath)
+
+    assert all("mpmath" in c.reference.source for c in second(report).values())
+    assert not any("witness" in note for note in report.notes)
+
+
+def test_a_witness_that_the_second_order_cannot_use_is_noted(torch: Any) -> None:
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    report = xcheck.check(
+        lambda x: (x**3).sum(), x, order=2, witness=lambda x: np.sum(np.asarray(x, np.longdouble) ** 3)
+    )
+    assert sum("witness= is not used" in note and "long doubles" in note for note in report.notes) == 2
+
+    many = torch.arange(1.0, 10.0, dtype=torch.float64)
+    report = xcheck.check(lambda x: (x**3).sum(), many, order=2, witness=lambda x: np.sum(x**3))
+    assert sum("witness= is not used" in note and "9 inputs" in note for note in report.notes) == 1
+
+
+def test_a_wrong_gradient_is_not_taken_for_a_wrong_witness(torch: Any) -> None:
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return 3 * saved(ctx) * g
+
+    x = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    report = xcheck.check(Wrong.apply, x, order=2, witness=lambda x: x * x, raises=False)
+
+    assert report.verdict is Verdict.DISAGREE
+    assert any("another one" in note for note in report.notes)

@@ -595,10 +595,11 @@ def _check_second_order(arena: Arena, found: _Findings) -> None:
     wrong = [c.claim.source for c in found.comparisons if c.verdict is Verdict.DISAGREE]
     without_reverse = ""
     try:
-        gradient = gradient_arena(arena)
+        gradient, notes = gradient_arena(arena)
     except NotImplementedError as error:
         without_reverse = f"there is no reverse rule ({_first_line(error)})"
     else:
+        found.notes += notes
         _check_derived(gradient, found, bool(wrong))
     compared = _check_pushed(arena, found, f"{backend}/jvp" in wrong)
     if without_reverse and compared:
@@ -611,11 +612,12 @@ def _check_pushed(arena: Arena, found: _Findings, jvp_is_wrong: bool) -> bool:
     """Check the derivative of forward mode; returns whether anything was compared with the reference."""
     backend = arena.problem.backend.name
     try:
-        pushed = pushed_arena(arena)
+        pushed, notes = pushed_arena(arena)
     except Exception as error:
         why = "no rule" if isinstance(error, NotImplementedError) else f"raised {type(error).__name__}"
         found.unchecked.append(f"{backend}/jvp of jvp, {backend}/vjp of jvp: {why} ({_first_line(error)})")
         return False
+    found.notes += [note for note in notes if note not in found.notes]
     return _check_derived(pushed, found, jvp_is_wrong)
 
 

@@ -114,9 +114,6 @@ LOOSE = 4.0
 GROSS = 2.0**12
 """A claim that is off by more units than this, of its output's value or largest slope, is not off by rounding."""
 
-INNER = 64.0
-"""Errors of at most this many units of the numbers behind a product's values may be rounding of those."""
-
 MOVED = 64.0
 """Nor one that is off by less than this many times what rounding moves the value."""
 
@@ -323,8 +320,6 @@ def judge(
             _forgive_tiny_scatter(case, scatter, units)
         if evidence is not None and np.any(case.result.suspected()):
             _forgive_scatter(case, evidence.scatter() / units)
-        if witness.problem.inner is not None:
-            _excuse_inner_rounding(case)
         if len(rows) and applies(witness):
             _ask_complex_step(case)
         result = case.result
@@ -704,18 +699,6 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)
-
-
-def _excuse_inner_rounding(case: _Case) -> None:
-    """Leave open what is off by no more than rounding of the numbers that the values are computed from.
-
-    The gradient `1 - y²` of a saturated tanh moves in steps of that rounding, times smooth factors: differences of it
-    are sharp and mean nothing.
-    """
-    result = case.result
-    inner = INNER * case.witness.grid.unit * case.witness.sampler.inner
-    held = (result.verdict == DISAGREE) & (np.abs(case.claimed - result.value) <= inner)
-    result.give_reason(held, np.arange(len(held)), REASONS[Status.SATURATED])
 
 
 def _doubt_loose(case: _Case, exact: Callable[[], RealArray], units: RealArray) -> None:

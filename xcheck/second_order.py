@@ -29,6 +29,7 @@ from xcheck.protocol import Native, RealArray, SupportsPush, SupportsSecondOrder
 from xcheck.pytree import flatten
 from xcheck.reference.grid import Probes, mirrored, signed_probes
 from xcheck.reference.witness import Witness
+from xcheck.second_witness import gradient_witness, push_witness
 from xcheck.space import Block, Space
 from xcheck.verdict import Verdict
 
@@ -168,8 +169,10 @@ class PushedProblem(Problem):
         return PushedProblem.at(call, self.rewind, space)
 
 
-def gradient_arena(arena: Arena) -> Arena:
+def gradient_arena(arena: Arena) -> tuple[Arena, tuple[str, ...]]:
     """Return the problem of differentiating the pullback, at a random cotangent of few bits; at 1 if m = 1.
+
+    A witness of the function is differentiated as well; why it cannot be is the second thing returned.
 
     Raises:
         NotImplementedError: there is no reverse rule to differentiate.
@@ -185,11 +188,14 @@ def gradient_arena(arena: Arena) -> Arena:
     call = _derived_call(arena, _gradient_of, _cotangent(problem, arena.seed), problem.outputs, COTANGENT)
     gradient = GradientProblem.at(call, problem.rewind)
     wide = gradient.in_float64() or gradient
-    return Arena(gradient, wide, arena.seed, wide, plan(gradient, wide, arena.budget), arena.budget)
+    reference, note = _reference(arena, gradient, wide, gradient_witness)
+    return Arena(gradient, reference, arena.seed, wide, plan(gradient, reference, arena.budget), arena.budget), note
 
 
-def pushed_arena(arena: Arena) -> Arena:
+def pushed_arena(arena: Arena) -> tuple[Arena, tuple[str, ...]]:
     """Return the problem of differentiating the pushforward, at a random tangent of few bits; at 1 if n = 1.
+
+    A witness of the function is differentiated as well; why it cannot be is the second thing returned.
 
     Raises:
         NotImplementedError: there is no forward rule to differentiate, or the backend cannot differentiate it.
@@ -201,8 +207,19 @@ def pushed_arena(arena: Arena) -> Arena:
     pushed = PushedProblem.at(call, problem.rewind)
     wide = pushed.in_float64() or pushed
     probed = problem.n > PUSHED_WHOLE and not np.any(_imaginary_diagonal(problem))
-    planned = Plan(False, arena.plan.probes) if probed else plan(pushed, wide, arena.budget)
-    return Arena(pushed, wide, arena.seed, wide, planned, arena.budget)
+    reference, note = _reference(arena, pushed, wide, push_witness)
+    planned = Plan(False, arena.plan.probes) if probed else plan(pushed, reference, arena.budget)
+    return Arena(pushed, reference, arena.seed, wide, planned, arena.budget), note
+
+
+def _reference(
+    arena: Arena, derived: Problem, wide: Problem, differentiated: Callable[[Problem, Problem], Problem | str]
+) -> tuple[Problem, tuple[str, ...]]:
+    """Return what the second order is measured on: the witness if there is one and it can be, and why it cannot."""
+    if not arena.reference.relative:
+        return wide, ()
+    found = differentiated(derived, arena.reference)
+    return (wide, (found,)) if isinstance(found, str) else (found, ())
 
 
 @dataclass(frozen=True)
@@ -231,12 +248,12 @@ def compare_linearity(arena: Arena) -> Linearity:
     about 12 evaluations of the pullback and as many more as there are unit cotangents, three if there are many; of the
     pushforward, which unit tangents and random ones are compared of already, four and as many as unit tangents, or one.
 
-    It is the rule in the reference's precision that is held against itself: a float64 rule where there is one.
+    It is the rule in the widest precision that is held against itself: a float64 rule where there is one.
 
     Args:
         arena: the pullback or the pushforward as a problem.
     """
-    problem = arena.reference
+    problem = arena.wide
     assert isinstance(problem.call, DerivedCall)
     primal, rng = problem.call.primal, np.random.default_rng((arena.seed, 6))
     if isinstance(problem, PushedProblem):
