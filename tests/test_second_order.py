@@ -697,3 +697,33 @@ def test_a_wrong_gradient_is_not_taken_for_a_wrong_witness(torch: Any) -> None:
 
     assert report.verdict is Verdict.DISAGREE
     assert any("another one" in note for note in report.notes)
+
+
+# Second derivatives that are not finite
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nan_at_a_removable_singularity_is_wrong_at_every_seed(torch: Any, seed: int) -> None:
+    def f(t: Any) -> Any:
+        y = torch.sinc(torch.stack([t, 2 * t + 1, 2 - t / 2]))
+        return 2 * y[0] - 3 * y[1] + 5 * y[2]
+
+    t = torch.tensor(-0.5, dtype=torch.float64)
+    found = second(xcheck.check(f, t, order=2, raises=False, seed=seed))["torch/vjp of vjp"]
+
+    assert found.verdict is Verdict.DISAGREE
+    assert found.worst[0].measured == pytest.approx(35.56400, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["norm", "sqrt", "x log x", "x norm", "5/3"])
+def test_nan_where_no_second_derivative_exists_is_not_wrong(torch: Any, name: str) -> None:
+    f, x = {
+        "norm": (lambda x: x.norm(), [0.0, 0.0]),
+        "sqrt": (lambda x: x.abs().sqrt().sum(), [0.0, 1.0]),
+        "x log x": (lambda x: (x.abs() * x.abs().log()).sum(), [0.0, 1.0]),
+        "x norm": (lambda x: x[0] * x.norm(), [0.0, 0.0]),
+        "5/3": (lambda x: (x.abs() ** (5 / 3)).sum(), [0.0, 1.0]),
+    }[name]
+    report = xcheck.check(f, torch.tensor(x, dtype=torch.float64), order=2, raises=False)
+
+    assert not any(c.wrong for c in second(report).values())
