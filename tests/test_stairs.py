@@ -180,3 +180,29 @@ def test_a_constant_made_of_rounded_numbers_has_slope_zero(x: float) -> None:
     assert report.verdict is Verdict.AGREE
     assert report.comparisons[0].detection_limit < 1e-9
     assert xcheck.check(f, np.array([x]), diagonal=lambda x: 0 * x + 1e-9, raises=False).verdict is Verdict.DISAGREE
+
+
+def test_a_rotation_by_a_tiny_angle_is_not_called_wrong() -> None:
+    def rodrigues(w: torch.Tensor) -> torch.Tensor:
+        nil, t = 0 * w[0], w.norm()
+        rows = ((nil, -w[2], w[1]), (w[2], nil, -w[0]), (-w[1], w[0], nil))
+        k = torch.stack([torch.stack(row) for row in rows])
+        return torch.sin(t) / t * k + (1 - torch.cos(t)) / t**2 * k @ k
+
+    w = [1.3003477911681844e-08, 1.7944784254393118e-08, -1.4047272156847982e-07]
+    report = xcheck.check(rodrigues, torch.tensor(w, dtype=torch.float64), seed=2, raises=False)
+
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "steps" in report.comparisons[0].reason
+
+
+@pytest.mark.parametrize("factor", [1.01, 0.0])
+def test_a_curve_is_no_staircase(factor: float) -> None:
+    for x in np.linspace(0.05, 2.5, 12):
+        report = xcheck.check(
+            lambda x: x**3 + 0.3 * np.sin(2 * x),
+            np.array([x]),
+            diagonal=lambda x: factor * (3 * x**2 + 0.6 * np.cos(2 * x)),
+            raises=False,
+        )
+        assert report.verdict is Verdict.DISAGREE, x

@@ -122,7 +122,7 @@ def _wide(witness: Witness, row: int) -> RealArray:
     block = next(b for b in problem.inputs.blocks if b.start <= at < b.start + b.size)
     largest = float(np.max(np.abs(problem.x[block.slice])))
     top = np.log2(np.maximum(WIDEST * largest / directions.scale[row], 1.0))
-    return np.asarray(0.5 * 2.0 ** np.arange(0.0, min(top, 60.0) + 1, 3.0))
+    return np.asarray(0.5 * 2.0 ** np.arange(0.0, min(top, 60.0) + 1, 2.0))
 
 
 def applies(witness: Witness) -> bool:
@@ -242,8 +242,7 @@ def _steps(
         quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
         loud = np.maximum(LOUD * quiet, OUTLYING * np.median(left, axis=0))
         leaps = left > loud
-        around = np.pad(leaps, ((1, 1), (0, 0)))  # a smooth function leaves its residual in neighbours too
-        places = np.sum(leaps & ~around[:-2] & ~around[2:], axis=0)
+        places = np.sum(_alone(leaps, 1, 1) | _alone(leaps, 3, 3), axis=0)
         stairs = (places >= STEPS) & np.all(np.isfinite(values), axis=0)
         near = left[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
         some = np.where(np.any(near > loud, axis=0), near, left[: len(near)])
@@ -252,6 +251,19 @@ def _steps(
         slope = height * np.sum(leaps, axis=0) / (2 * reach)
     found = stairs & alike
     return np.where(found, height, 0.0), np.where(found, slope, 0.0)
+
+
+def _alone(leaps: Mask, quiet: int, width: int) -> Mask:
+    """Tell where runs of at most `width` leaps begin, with so many quiet gaps on either side, shape (k, m).
+
+    A smooth function's residual changes its sign and grows along the line: its runs are long, and close together.
+    """
+    beyond = quiet + width
+    still = ~np.pad(leaps, ((beyond, beyond), (0, 0)))
+    calm = np.all([still[k : len(still) - quiet + 1 + k] for k in range(quiet)], axis=0)  # the next few are
+    before = calm[width : width + len(leaps)]
+    after = np.any([calm[beyond + k : beyond + k + len(leaps)] for k in range(1, width + 1)], axis=0)
+    return np.asarray(leaps & before & after)
 
 
 def _lines(witness: Witness, row: int, outputs: Rows, reaches: RealArray) -> Iterator[Line]:
