@@ -15,7 +15,6 @@ from scipy import special
 
 import xcheck
 from xcheck import judgement
-from xcheck.reference import confirm
 from xcheck.call import read_call
 from xcheck.checks import prepared
 from xcheck.reference import confirm

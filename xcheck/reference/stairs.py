@@ -228,16 +228,14 @@ def _steps(
 ) -> tuple[RealArray, RealArray]:
     """Return how far values leap at most between neighbouring points of a line, and the slope of many such leaps.
 
-    A leap is what the slopes at both points do not explain (Euler and Maclaurin's sum with one correction); a staircase
-    makes many. With `strict`, leaps have to be alike: those of a table, which a right claim may well be made for, are
-    not.
+    A leap is what the slopes around it do not explain; a staircase makes many. With `strict`, leaps have to be alike:
+    those of a table, which a right claim may well be made for, are not.
     """
     reach, t, values, slopes = line
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.diff(t)[:, None]
-        bend = np.gradient(slopes, axis=0)
-        explained = ((slopes[1:] + slopes[:-1]) / 2 - np.diff(bend, axis=0) / 12, slopes[1:], slopes[:-1])
-        left = np.min([np.abs(np.diff(values, axis=0) - slope * gap) for slope in explained], axis=0)  # steps spoil one
+        change = np.diff(values, axis=0)
+        left = np.min([np.abs(change - slope * gap) for slope in _explained(slopes)], axis=0)
         size = np.maximum(np.max(np.abs(values), axis=0), witness.directions.offset[row] * np.abs(value))
         quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
         loud = np.maximum(LOUD * quiet, OUTLYING * np.median(left, axis=0))
@@ -251,6 +249,18 @@ def _steps(
         slope = height * np.sum(leaps, axis=0) / (2 * reach)
     found = stairs & alike
     return np.where(found, height, 0.0), np.where(found, slope, 0.0)
+
+
+def _explained(slopes: RealArray) -> tuple[RealArray, ...]:
+    """Return the mean slopes of all gaps by all rules that a step nearby does not spoil, shape (k - 1, m) each.
+
+    Euler and Maclaurin's sum with one correction takes the slopes of two points on either side, Adams and Moulton's
+    formula leaves one of them out, and where a step changes the slope at an end, the other end's has to do.
+    """
+    first, last, bend = slopes[:-1], slopes[1:], np.gradient(slopes, axis=0)
+    before, after = np.vstack([slopes[:1], slopes[:-2]]), np.vstack([slopes[2:], slopes[-1:]])
+    both = (first + last) / 2 - np.diff(bend, axis=0) / 12
+    return both, (5 * last + 8 * first - before) / 12, (5 * first + 8 * last - after) / 12, last, first
 
 
 def _alone(leaps: Mask, quiet: int, width: int) -> Mask:
