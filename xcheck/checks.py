@@ -16,7 +16,7 @@ from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
-from xcheck.derivatives import forward_jacobian, quantity_of, reverse_jacobian
+from xcheck.derivatives import Forward, Reverse, forward_jacobian, quantity_of, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
@@ -43,6 +43,7 @@ from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Power, Report
+from xcheck.rules import compare_value, examine_forward, examine_reverse, raises_on_strides
 from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, summarise
 from xcheck.smooth import at_smooth_point
 from xcheck.trials import Bed, bed_of_entries, bed_of_products, run_trials, worst_code
@@ -177,6 +178,10 @@ class _Findings:
     def add(self, comparison: Comparison, bed: Bed | None = None) -> None:
         self.comparisons.append(comparison)
         self.beds.append(bed)
+
+    def add_all(self, comparisons: Sequence[Comparison]) -> None:
+        for comparison in comparisons:
+            self.add(comparison)
 
 
 def _examine(
@@ -424,7 +429,18 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
+            faults: list[Comparison] = []
+            if claim is reverse and claim.doubtful:
+                faults = _examine_rule(arena, "vjp", found)
+            elif claim is forward and comparison.verdict is not Verdict.AGREE:
+                faults = _examine_rule(arena, "jvp", found)
+                if faults:
+                    plain = partial(forward_jacobian, plain=True)
+                    claim = forward = plain(problem)
+                    comparison, judgement, bed = _compare_backend(arena, witness, claim, plain)
             found.add(comparison, bed)
+            found.add_all(faults)
+            _compare_value(arena, claim.source, claim.outputs, found)
             missing = judgement.without_derivative()
             undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
     _note_ignored(arena, witness, found)
@@ -440,6 +456,38 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
         if claim is not None:
             comparison, _, bed = _compare_backend(arena, witness, claim, forward_jacobian)
             found.add(comparison, bed)
+
+
+def _examine_rule(arena: Arena, mode: str, found: _Findings) -> list[Comparison]:
+    """Look at a rule that showed something no linear map does; where that was nothing but an exception, note it."""
+    examine = examine_reverse if mode == "vjp" else examine_forward
+    source = f"{arena.problem.backend.name}/{mode}"
+    try:
+        faults = examine(arena.problem, arena.wide)
+    except Exception as error:
+        found.notes.append(f"{source} raises {type(error).__name__} for some vectors: {_first_line(error)}")
+        return []
+    if mode == "vjp" and not faults:
+        found.notes += raises_on_strides(arena.problem)
+    return faults
+
+
+def _compare_value(arena: Arena, source: str, outputs: RealArray | None, found: _Findings) -> None:
+    """Compare the value that a derivative came with; once for what both modes say."""
+    problem = arena.problem
+    if outputs is None:
+        return
+
+    def again() -> RealArray:
+        if source.endswith("/vjp"):
+            return Reverse(problem).outputs
+        forward = Forward(problem)
+        forward.push(np.zeros(problem.n))
+        return forward.outputs
+
+    comparison = compare_value(problem, outputs, source, again)
+    if comparison is not None:
+        found.add(comparison)
 
 
 def _check_by_probes(arena: Arena, found: _Findings) -> None:
@@ -522,6 +570,8 @@ def _modes(
         return DISAGREE if np.any(modes.wrong) else INCONCLUSIVE if np.any(modes.excused) else AGREE
 
     found.add(comparison, bed_of_products((problem.n, problem.m), modes.worth, again, problem.entry))
+    if modes.doubtful or (which is not problem and np.any(modes.wrong)):
+        found.add_all(_examine_rule(arena, "vjp" if reverse is None and forward is not None else "jvp", found))
     return comparison
 
 

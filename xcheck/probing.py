@@ -145,7 +145,7 @@ def pulled_rows(arena: Arena) -> PulledRows:
     reverse = Reverse(arena.problem)
     return PulledRows(
         f"{arena.problem.backend.name}/vjp",
-        reverse.pull,
+        reverse.pull_enlarged,
         reverse.outputs,
         arena.problem.precision,
         lambda: reverse.unconnected,

@@ -1,0 +1,298 @@
+"""What a derivative rule has to be beside right: linear, repeatable, without side effects, silent about the value.
+
+A pullback is a linear map of its cotangent, and a pushforward of its tangent. Scaling a vector by a power of two, and
+changing its sign, scales every number in between exactly, so that the product has to scale bit for bit; only under- and
+overflow are in the way. Sums of two vectors are held to less, since rounding differs there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.comparison import WORST, Comparison, Entry, Source
+from xcheck.consistency import FARTHER, ROUNDING, neighbours
+from xcheck.derivatives import LEAST, Forward, Reverse, enlarged
+from xcheck.problem import Problem
+from xcheck.protocol import RealArray
+from xcheck.reference.grid import signed_probes
+from xcheck.space import Space
+from xcheck.verdict import Verdict
+
+SCALES_BY = 1e-3
+"""A scaled product that misses the scaled result by more than this share of it is no rounding: that would be none."""
+
+ADDS_UP = {53: 2.0**-4, 24: 2.0**-4, 11: 2.0**-3, 8: 2.0**-2}
+"""The same for sums of two products, next to the terms, by significand bits: rounding inside may take part there."""
+
+LOST = 2.0**24
+"""Products within this factor of the smallest normal number lose bits and are left alone."""
+
+NOT_LINEAR = (
+    "the rule is not linear in its {vector}, as derivatives are; clipping it, normalising it or taking its sign is not"
+)
+NOT_REPEATABLE = "the rule gives different values for the same {vector}"
+LAYOUT = "the rule depends on how the cotangent lies in memory: for equal values with other strides, it gives others"
+IN_PLACE = "the rule changes its cotangent in place; whoever else uses it, such as another branch, gets the changed one"
+VALUE = "differentiating {title} changes its value: {name} is {with_:.6g} with, {without:.6g} without"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A product to be tried out.
+
+    Attributes:
+        problem: the function.
+        source: whose rule it is.
+        quantity: what its products are called.
+        vector: what it is linear in.
+        product: the linear map.
+        base: vectors that are not special, shape (3, k).
+        space: names the places of a product.
+        verb: how a product comes about.
+        wide: the same rule in float64, if that is another one.
+    """
+
+    problem: Problem
+    source: str
+    quantity: str
+    vector: str
+    product: Callable[[RealArray], RealArray]
+    base: RealArray
+    space: Space
+    verb: str
+    wide: Callable[[], _Rule] | None = None
+
+    def differs(self, claimed: RealArray, expected: RealArray, magnitude: RealArray, share: float) -> NDArray[np.bool_]:
+        """Tell where two finite products are farther apart than `share` of a magnitude, and rounding of the largest."""
+        precision = self.problem.precision
+        finite = np.isfinite(claimed) & np.isfinite(expected)
+        largest = np.max(magnitude, initial=0.0, where=np.isfinite(magnitude))
+        bound = share * magnitude + ROUNDING[precision] * 2.0**-precision * min(1.0, share * 2**8) * largest
+        return finite & (np.abs(claimed - expected) > bound + LEAST[precision])
+
+    def verdict(
+        self,
+        wrong: NDArray[np.bool_],
+        claimed: RealArray,
+        expected: RealArray,
+        bar: RealArray,
+        against: str,
+        reason: str,
+        how: str,
+    ) -> Comparison:
+        """Summarise what differs."""
+
+        def name(i: int) -> str:
+            return f"{self.space.entry(i)} {self.verb} {how}"
+
+        return _disagreement((self.source, against), self.quantity, wrong, claimed, expected, bar, reason, name)
+
+
+def examine_reverse(problem: Problem, wide: Problem | None = None) -> list[Comparison]:
+    """Look closely at a pullback that showed something a linear map does not do; returns what is wrong with it.
+
+    Costs one evaluation in reverse mode and about eight pullbacks.
+
+    Args:
+        problem: the function.
+        wide: its float64 shadow, in which cotangents that are too small for its own dtype are tried out.
+
+    Raises:
+        NotImplementedError: there is no reverse rule.
+    """
+    reverse = Reverse(problem)
+    rule = _reverse_rule(problem, reverse)
+    if wide is not None and wide is not problem:
+        rule = replace(rule, wide=lambda: _reverse_rule(wide, Reverse(wide)))
+    with np.errstate(all="ignore"):
+        found = [next(_faults(rule), None), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
+    return [c for c in found if c is not None]
+
+
+def examine_forward(problem: Problem, wide: Problem | None = None) -> list[Comparison]:
+    """Look closely at a pushforward, as `examine_reverse` does at a pullback; costs about six pushforwards.
+
+    Raises:
+        NotImplementedError: there is no forward rule.
+    """
+    rule = _forward_rule(problem)
+    if wide is not None and wide is not problem:
+        rule = replace(rule, wide=lambda: _forward_rule(wide))
+    with np.errstate(all="ignore"):
+        return list(islice(_faults(rule), 1))
+
+
+def _reverse_rule(problem: Problem, reverse: Reverse) -> _Rule:
+    base = signed_probes(np.random.default_rng(13), 3, problem.m)
+    source = f"{problem.backend.name}/vjp"
+    return _Rule(problem, source, "pullback", "cotangent", reverse.pull, base, problem.inputs, "pulled back")
+
+
+def _forward_rule(problem: Problem) -> _Rule:
+    base = signed_probes(np.random.default_rng(13), 3, problem.n) * problem.scale
+    source, push = f"{problem.backend.name}/jvp", Forward(problem).push
+    return _Rule(problem, source, "pushforward", "tangent", push, base, problem.outputs, "pushed forward")
+
+
+def raises_on_strides(problem: Problem) -> list[str]:
+    """Say what the pullback raises for a cotangent whose memory is not contiguous, if it raises."""
+    reverse = Reverse(problem)
+    try:
+        reverse.pull_native(reverse.cotangents(np.ones(problem.m), strided=True))
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0][:160]
+        kind = type(error).__name__
+        return [f"{problem.backend.name}/vjp raises {kind} for a cotangent that is not contiguous in memory: {line}"]
+    return []
+
+
+def _faults(rule: _Rule) -> Iterator[Comparison]:
+    a = rule.product(rule.base[0])
+    sizes = np.abs(a)
+    again = rule.product(rule.base[0])
+    wrong = rule.differs(again, a, sizes, SCALES_BY)
+    if np.any(wrong):
+        reason = NOT_REPEATABLE.format(vector=rule.vector)
+        yield rule.verdict(wrong, again, a, SCALES_BY * sizes, "itself, once more", reason, "a second time")
+        return
+    size = enlarged(rule.problem)
+    for factor in (-size, 1 / size):
+        scaled, wrong = _scaled(rule, a, factor)
+        if np.any(wrong) and (rule.wide is None or factor < 0 or _misses(rule.wide(), factor)):
+            how = f"from {factor:.7g} times a {rule.vector}, and divided by that"
+            reason = NOT_LINEAR.format(vector=rule.vector)
+            yield rule.verdict(wrong, scaled, a, SCALES_BY * sizes, "itself, scaled", reason, how)
+    yield from _sums(rule, a)
+
+
+def _scaled(rule: _Rule, a: RealArray, factor: float) -> tuple[RealArray, NDArray[np.bool_]]:
+    """Return the product of the scaled vector, scaled back, and where it is not `a`."""
+    scaled, sizes = rule.product(factor * rule.base[0]) / factor, np.abs(a)
+    kept = min(1.0, abs(factor)) * sizes >= LOST * LEAST[rule.problem.precision]
+    return scaled, rule.differs(scaled, a, sizes, SCALES_BY) & (kept | (abs(factor) > 1))
+
+
+def _misses(rule: _Rule, factor: float) -> bool:
+    return bool(np.any(_scaled(rule, rule.product(rule.base[0]), factor)[1]))
+
+
+def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
+    """Two sums have to fail: rounding in an ill-conditioned rule may take one far off."""
+    share = ADDS_UP[rule.problem.precision]
+    found = []
+    for other in rule.base[1:]:
+        b, both = rule.product(other), rule.product(rule.base[0] + other)
+        terms = np.abs(a) + np.abs(b)
+        found.append((rule.differs(both, a + b, terms, share), both, a + b, share * terms))
+    if all(np.any(wrong) for wrong, *_ in found):
+        reason = NOT_LINEAR.format(vector=rule.vector)
+        how = f"from the sum of two {rule.vector}s"
+        yield rule.verdict(*found[0], "its own sums", reason, how)
+
+
+def _layout(rule: _Rule, reverse: Reverse) -> Comparison | None:
+    plain = rule.product(rule.base[0])
+    try:
+        strided = reverse.pull_native(reverse.cotangents(rule.base[0], strided=True))
+    except Exception:
+        return None  # whoever meets it there is told; see `raises_on_strides`
+    wrong = rule.differs(strided, plain, np.abs(plain), SCALES_BY)
+    if not np.any(wrong):
+        return None
+    bar = SCALES_BY * np.abs(plain)
+    return rule.verdict(wrong, strided, plain, bar, "itself, contiguous", LAYOUT, "from a cotangent with other strides")
+
+
+def _in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Comparison | None:
+    natives = reverse.cotangents(cotangent)
+    reverse.pull_native(natives)
+    now = reverse.changed(natives, cotangent)
+    if now is None:
+        return None
+    before = problem.outputs.pack(problem.outputs.unpack(cotangent))
+    sources = (f"{problem.backend.name}/vjp", "the cotangent it was given")
+
+    def name(i: int) -> str:
+        return f"cotangent of {problem.outputs.entry(i)} afterwards"
+
+    return _disagreement(sources, "cotangent", now != before, now, before, np.zeros(len(now)), IN_PLACE, name)
+
+
+def compare_value(
+    problem: Problem, outputs: RealArray, source: str, again: Callable[[], RealArray]
+) -> Comparison | None:
+    """Hold the value that came along with a derivative against the function's; None if they are the same.
+
+    Differences below the square root of the dtype's roundoff, next to the output's largest number, are left to
+    rounding, and so are those that values beside the point show, and those of a function that does not repeat itself.
+
+    Args:
+        problem: the function.
+        outputs: the value that came along, shape (m,).
+        source: whose derivative it is.
+        again: differentiates once more, and returns the value that comes along.
+    """
+    with np.errstate(all="ignore"):
+        if problem.random or np.shape(outputs) != problem.y.shape or not np.any(_apart(problem, outputs)):
+            return None
+        repeated = [problem.values(problem.x[None])[0] for _ in range(2)]
+        if not all(np.array_equal(y, problem.y, equal_nan=True) for y in repeated):
+            return None  # a function with a state of its own, of which the reference tells
+        wrong = _apart(problem, outputs) & _apart(problem, again())
+        beside = np.array([problem.y, *(problem.values(here.x[None])[0] for here in neighbours(problem, FARTHER))])
+        scatter = np.nan_to_num(np.max(beside, axis=0) - np.min(beside, axis=0))
+        wrong &= ~(np.abs(outputs - problem.y) <= 4 * scatter)
+    if not np.any(wrong):
+        return None
+    worst = int(np.flatnonzero(wrong)[0])
+    reason = VALUE.format(
+        title=problem.call.title,
+        name=problem.outputs.entry(worst),
+        with_=outputs[worst],
+        without=problem.y[worst],
+    )
+    name = problem.outputs.entry
+    bars = np.zeros(problem.m)
+    return _disagreement((source, "the function"), "value", wrong, outputs, problem.y, bars, reason, name)
+
+
+def _apart(problem: Problem, outputs: RealArray) -> NDArray[np.bool_]:
+    """Tell which values differ by more than the square root of roundoff, next to the largest of their output."""
+    y, share = problem.y, 2.0 ** (-problem.precision / 2)
+    if np.array_equal(outputs, y):
+        return np.zeros(problem.m, bool)
+    result = np.empty(problem.m, bool)
+    for block in problem.outputs.blocks:
+        own, other = y[block.slice], outputs[block.slice]
+        largest = np.max(np.abs(own), initial=0.0, where=np.isfinite(own))
+        same = (own == other) | (np.isnan(own) & np.isnan(other))
+        result[block.slice] = ~same & ~(np.abs(other - own) <= share * largest + LEAST[problem.precision])
+    return result
+
+
+def _disagreement(
+    sources: tuple[str, str],
+    quantity: str,
+    wrong: NDArray[np.bool_],
+    claimed: RealArray,
+    expected: RealArray,
+    bar: RealArray,
+    reason: str,
+    name: Callable[[int], str],
+) -> Comparison:
+    with np.errstate(all="ignore"):
+        gap = np.nan_to_num(np.abs(claimed - expected), nan=np.inf)
+    order = np.flatnonzero(wrong)[np.argsort(-gap[wrong], kind="stable")][:WORST]
+    entries = tuple(
+        Entry(name(int(i)), float(claimed[i]), float(expected[i]), float(bar[i]), Verdict.DISAGREE) for i in order
+    )
+    claim, against = (Source(source) for source in sources)
+    count, none = int(np.count_nonzero(wrong)), float("inf")
+    return Comparison(
+        claim, against, quantity, Verdict.DISAGREE, reason, entries, count, 0, int(wrong.size), none, none
+    )
