@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, Entry, Source
 from xcheck.derivatives import Forward, Reverse, enlarged, quantity_of
+from xcheck.judgement import SUBNORMAL
 from xcheck.planting import Plants, Product, plant, plant_in_push
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
@@ -140,13 +141,14 @@ def judge_modes(
         v, w = _probes(problem, rng, vectors)
     known = None if single else _from_matrices(reverse, forward, v)
     side = known or _measure(replace(ways, size=-enlarged(problem)), v, w)
-    allowed = ROUNDING[problem.precision] * 2.0**-problem.precision * side.magnitude
+    least = SUBNORMAL[problem.precision] * (2 + np.max(np.sum(np.abs(v), axis=1)) + np.max(np.sum(np.abs(w), axis=1)))
+    allowed = ROUNDING[problem.precision] * 2.0**-problem.precision * side.magnitude + least
     differ_at_once = not np.all(np.abs(side.forward - side.reverse) <= allowed)
     if differ_at_once:
         if single:
             v, w = _probes(problem, rng, None)
         side = _measure(ways, v, w)
-        allowed = _allowed(ways, v, w, side)
+        allowed = _allowed(ways, v, w, side) + least
     apart = np.abs(side.forward - side.reverse)
     tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
     if np.any((apart > allowed) & tiny):

@@ -305,6 +305,20 @@ def enlarged(problem: Problem) -> float:
     return float(2.0 ** ENLARGED[problem.precision])
 
 
+def is_linear(problem: Problem, rows: RealArray, product: Callable[[RealArray], RealArray]) -> bool:
+    """Tell whether the product with one vector, large in some places and small in others, is that with a matrix.
+
+    Args:
+        problem: whose precision counts.
+        rows: the products with unit vectors, shape (k, r).
+        product: of a vector (k,), shape (r,).
+    """
+    weights = np.random.default_rng(0).uniform(1.0, 2.0, len(rows)) * -enlarged(problem)
+    weights[::2] /= 8
+    weights[1::3] /= -(enlarged(problem) ** 2)
+    return _is_combination(problem, rows, weights, product(weights), DOUBTFUL[problem.precision])
+
+
 def _is_combination(
     problem: Problem, rows: RealArray, weights: RealArray, expected: RealArray, units: float = 256.0
 ) -> bool:

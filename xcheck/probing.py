@@ -136,8 +136,11 @@ class PulledRows:
         return replace(self, pull=remembering(self.pull), exact=wide)
 
 
-def pulled_rows(arena: Arena) -> PulledRows:
+def pulled_rows(arena: Arena, plain: bool = False) -> PulledRows:
     """Run a backend's reverse mode.
+
+    Cotangents are pulled back enlarged, and the gradients divided by that, unless `plain`: it changes nothing where the
+    rule is linear.
 
     Raises:
         NotImplementedError: there is no reverse rule.
@@ -145,7 +148,7 @@ def pulled_rows(arena: Arena) -> PulledRows:
     reverse = Reverse(arena.problem)
     return PulledRows(
         f"{arena.problem.backend.name}/vjp",
-        reverse.pull_enlarged,
+        reverse.pull if plain else reverse.pull_enlarged,
         reverse.outputs,
         arena.problem.precision,
         lambda: reverse.unconnected,

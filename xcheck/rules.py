@@ -36,6 +36,7 @@ NOT_LINEAR = (
     "the rule is not linear in its {vector}, as derivatives are; clipping it, normalising it or taking its sign is not"
 )
 NOT_REPEATABLE = "the rule gives different values for the same {vector}"
+NOT_THE_SAME = "it gives different values for the same inputs"
 LAYOUT = "the rule depends on how the cotangent lies in memory: for equal values with other strides, it gives others"
 IN_PLACE = "the rule changes its cotangent in place; whoever else uses it, such as another branch, gets the changed one"
 VALUE = "differentiating {title} changes its value: {name} is {with_:.6g} with, {without:.6g} without"
@@ -221,6 +222,57 @@ def _in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Compa
         return f"cotangent of {problem.outputs.entry(i)} afterwards"
 
     return _disagreement(sources, "cotangent", now != before, now, before, np.zeros(len(now)), IN_PLACE, name)
+
+
+def compare_again(
+    problem: Problem, claimed: RealArray, source: str, again: Callable[[], RealArray], name: Callable[[int], str]
+) -> Comparison | None:
+    """Hold a derivative against what it says when asked once more; None if that is the same up to rounding.
+
+    Args:
+        problem: the function.
+        claimed: what the derivative said, any shape.
+        source: whose it is.
+        again: asks once more.
+        name: names an entry by its place in the flattened array.
+    """
+    with np.errstate(all="ignore"):
+        before, now = claimed.ravel(), again().ravel()
+        largest = np.max(np.abs(before), initial=0.0, where=np.isfinite(before))
+        same = (before == now) | (np.isnan(before) & np.isnan(now))
+        same |= np.abs(now - before) <= ROUNDING[problem.precision] * 2.0**-problem.precision * largest
+    if np.all(same):
+        return None
+    sources = (source, "itself, once more")
+    return _disagreement(sources, "derivative", ~same, now, before, np.zeros(before.size), NOT_THE_SAME, name)
+
+
+def examine_products(
+    problem: Problem, claimed: RealArray, source: str, product: Callable[[RealArray], RealArray]
+) -> Comparison | None:
+    """Look closely at a given `vjp=` or `jvp=` that showed something a linear map does not do; costs about six calls.
+
+    Args:
+        problem: the function.
+        claimed: the products with unit vectors, shape (k, r).
+        source: "vjp=" or "jvp=".
+        product: what it says of one vector.
+    """
+    reverse = source == "vjp="
+    base = signed_probes(np.random.default_rng(13), 3, len(claimed)) * (1.0 if reverse else problem.scale)
+    names = ("pullback", "cotangent") if reverse else ("pushforward", "tangent")
+    verb = "pulled back" if reverse else "pushed forward"
+    rule = _Rule(problem, source, *names, product, base, problem.inputs if reverse else problem.outputs, verb)
+    with np.errstate(all="ignore"):
+        return next(_faults(rule), None)
+
+
+def repeats_itself(problem: Problem) -> bool:
+    """Evaluate the function at the point once more, and tell whether it gives what it gave.
+
+    A given derivative that reads what the function has kept then finds it.
+    """
+    return np.array_equal(problem.values(problem.x[None])[0], problem.y, equal_nan=True)
 
 
 def compare_value(
