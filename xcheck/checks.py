@@ -49,7 +49,6 @@ from xcheck.rules import (
     examine_forward,
     examine_products,
     examine_reverse,
-    raises_on_strides,
     repeats_itself,
 )
 from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, summarise
@@ -507,12 +506,11 @@ def _examine_rule(arena: Arena, mode: str, found: _Findings) -> list[Comparison]
     examine = examine_reverse if mode == "vjp" else examine_forward
     source = f"{arena.problem.backend.name}/{mode}"
     try:
-        faults = examine(arena.problem, arena.wide)
+        faults, notes = examine(arena.problem, arena.wide)
     except Exception as error:
         found.notes.append(f"{source} raises {type(error).__name__} for some vectors: {_first_line(error)}")
         return []
-    if mode == "vjp" and not faults:
-        found.notes += raises_on_strides(arena.problem)
+    found.notes += notes
     return faults
 
 

@@ -94,8 +94,10 @@ class _Rule:
         return _disagreement((self.source, against), self.quantity, wrong, claimed, expected, bar, reason, name)
 
 
-def examine_reverse(problem: Problem, wide: Problem | None = None) -> list[Comparison]:
-    """Look closely at a pullback that showed something a linear map does not do; returns what is wrong with it.
+def examine_reverse(problem: Problem, wide: Problem | None = None) -> tuple[list[Comparison], list[str]]:
+    """Look closely at a pullback that showed something a linear map does not do.
+
+    Returns what is wrong with it, and notes: a rule that raises for cotangents in other memory gives no wrong value.
 
     Costs one evaluation in reverse mode and about eight pullbacks.
 
@@ -111,11 +113,13 @@ def examine_reverse(problem: Problem, wide: Problem | None = None) -> list[Compa
     if wide is not None and wide is not problem:
         rule = replace(rule, wide=lambda: _reverse_rule(wide, Reverse(wide)))
     with np.errstate(all="ignore"):
-        found = [next(_faults(rule), None), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
-    return [c for c in found if c is not None]
+        layout = _layout(rule, reverse)
+        found = [next(_faults(rule), None), layout, _in_place(problem, reverse, rule.base[0])]
+    faults = [c for c in found if isinstance(c, Comparison)]
+    return faults, [layout] if isinstance(layout, str) else []
 
 
-def examine_forward(problem: Problem, wide: Problem | None = None) -> list[Comparison]:
+def examine_forward(problem: Problem, wide: Problem | None = None) -> tuple[list[Comparison], list[str]]:
     """Look closely at a pushforward, as `examine_reverse` does at a pullback; costs about six pushforwards.
 
     Raises:
@@ -125,7 +129,7 @@ def examine_forward(problem: Problem, wide: Problem | None = None) -> list[Compa
     if wide is not None and wide is not problem:
         rule = replace(rule, wide=lambda: _forward_rule(wide))
     with np.errstate(all="ignore"):
-        return list(islice(_faults(rule), 1))
+        return list(islice(_faults(rule), 1)), []
 
 
 def _reverse_rule(problem: Problem, reverse: Reverse) -> _Rule:
@@ -138,18 +142,6 @@ def _forward_rule(problem: Problem) -> _Rule:
     base = signed_probes(np.random.default_rng(13), 3, problem.n) * problem.scale
     source, push = f"{problem.backend.name}/jvp", Forward(problem).push
     return _Rule(problem, source, "pushforward", "tangent", push, base, problem.outputs, "pushed forward")
-
-
-def raises_on_strides(problem: Problem) -> list[str]:
-    """Say what the pullback raises for a cotangent whose memory is not contiguous, if it raises."""
-    reverse = Reverse(problem)
-    try:
-        reverse.pull_native(reverse.cotangents(np.ones(problem.m), strided=True))
-    except Exception as error:
-        line = str(error).strip().partition("\n")[0][:160]
-        kind = type(error).__name__
-        return [f"{problem.backend.name}/vjp raises {kind} for a cotangent that is not contiguous in memory: {line}"]
-    return []
 
 
 def _faults(rule: _Rule) -> Iterator[Comparison]:
@@ -196,12 +188,13 @@ def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
         yield rule.verdict(*found[0], "its own sums", reason, how)
 
 
-def _layout(rule: _Rule, reverse: Reverse) -> Comparison | None:
+def _layout(rule: _Rule, reverse: Reverse) -> Comparison | str | None:
     plain = rule.product(rule.base[0])
     try:
         strided = reverse.pull_native(reverse.cotangents(rule.base[0], strided=True))
-    except Exception:
-        return None  # whoever meets it there is told; see `raises_on_strides`
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0][:160]
+        return f"{rule.source} raises {type(error).__name__} for a cotangent that is not contiguous in memory: {line}"
     wrong = rule.differs(strided, plain, np.abs(plain), SCALES_BY)
     if not np.any(wrong):
         return None
