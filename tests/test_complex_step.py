@@ -282,6 +282,22 @@ def test_very_many_numbers_are_not_traced() -> None:
     assert "more numbers than can be traced" in found.causes[-1][0]
 
 
+def test_a_direction_of_very_many_numbers_is_not_begun_or_not_repeated() -> None:
+    calls = []
+
+    def f(x):
+        calls.append(1)
+        return np.sum(np.sin(np.cos(x)))
+
+    for n, runs in ((50_000, 0), (30_000, 1), (5_000, 7)):
+        with prepared(read_call(f, [np.linspace(0.1, 1.0, n)]), seed=0) as arena:
+            calls.clear()
+            found = complex_step(arena.problem, np.array([3]))
+        assert len(calls) == runs
+        assert found.valid[0, 0] == (runs == 7)
+        assert runs == 7 or found.causes[0] == ("the function makes more numbers than can be traced",)
+
+
 def test_the_users_arrays_and_settings_stay_as_they_are() -> None:
     buffer, complex_buffer, data = np.zeros(2), np.zeros(2, complex), np.array([3.0, 4.0])
     seen = []

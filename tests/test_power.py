@@ -71,6 +71,31 @@ def test_a_large_gradient_by_probes() -> None:
     assert power.claims[0].by_entry == ()
 
 
+@pytest.mark.parametrize("name", ["squares", "sines", "logarithm of a sum"])
+def test_the_limit_of_a_large_gradient_that_was_looked_at_more_closely(name: str) -> None:
+    f, gradient = {
+        "squares": (lambda x: x @ x, lambda x: 2 * x),
+        "sines": (lambda x: np.sum(np.sin(3 * x)), lambda x: 3 * np.cos(3 * x)),
+        "logarithm of a sum": (lambda x: np.log(np.sum(np.exp(x))), lambda x: np.exp(x) / np.sum(np.exp(x))),
+    }[name]
+    x = np.random.default_rng(0).uniform(0.5, 2.0, 60_000)
+    report = xcheck.check(f, x, gradient=gradient, budget=40)  # the trials together take more than that
+    assert report.evaluations <= 40
+    claim = report.power(4).claims[0]
+    assert_seen(claim)
+    assert claim.limit < 2e-3 * np.median(np.abs(gradient(x)))
+
+
+def test_a_small_budget_leaves_the_limit_of_a_large_gradient_wide() -> None:
+    x = np.random.default_rng(0).uniform(0.5, 2.0, 60_000)
+    limits = {}
+    for budget in (30, 40):
+        report = xcheck.check(lambda x: x @ x, x, gradient=lambda x: 2 * x, budget=budget)
+        assert report.evaluations <= budget
+        limits[budget] = report.comparisons[0].detection_limit
+    assert limits[30] > 4 * limits[40]
+
+
 def test_both_modes_by_probes(torch: Any) -> None:
     x = torch.linspace(-1, 1, 40, dtype=torch.float64)
     report = xcheck.check(torch.sin, x, budget=20)

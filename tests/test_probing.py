@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 import xcheck
 from xcheck import Verdict
-from xcheck.localisation import wrong_outputs
+from xcheck.call import read_call
+from xcheck.checks import prepared
+from xcheck.localisation import EXAMPLES, wrong_outputs
+from xcheck.probing import input_probes, pulled_rows
+from xcheck.space import LONG
 
 
 def spoiled_mean(*places: int):
@@ -31,6 +38,45 @@ def test_one_wrong_entry_of_120000_is_named() -> None:
     assert "random probes stand for the entries" in str(report)
 
 
+@pytest.mark.parametrize("name", ["sum of squares", "mean", "weighted sines"])
+def test_naming_one_of_120000_takes_few_evaluations_and_none_on_traced_numbers(name: str) -> None:
+    x, w = np.random.default_rng(1).uniform(0.5, 2.0, (2, 120_000))
+    f, gradient = {
+        "sum of squares": (lambda x: x @ x, lambda x: 2 * x),
+        "mean": (np.mean, lambda x: np.full(x.shape, 1 / x.size)),
+        "weighted sines": (lambda x: np.sum(np.sin(x) * w), lambda x: np.cos(x) * w),
+    }[name]
+    kinds = []
+
+    def watched(x):
+        kinds.append(x.dtype)
+        return f(x)
+
+    def wrong(x):
+        result = gradient(x)
+        result[77_777] *= 0.5
+        return result
+
+    report = xcheck.check(watched, x, gradient=wrong, raises=False)
+    assert report.comparisons[0].worst[0].name == "d out / d x[77777]"
+    assert len(kinds) < 400
+    assert set(kinds) == {np.dtype(np.float64)}
+
+
+@pytest.mark.parametrize("share", [0.1, 0.01, 0.002])
+def test_small_errors_in_one_of_100000_are_named(share: float) -> None:
+    x = np.random.default_rng(1).uniform(0.5, 2.0, 100_000)
+
+    def wrong(x):
+        result = 2 * x
+        result[31_415] *= 1 + share
+        return result
+
+    report = xcheck.check(lambda x: x @ x, x, gradient=wrong, raises=False)
+    assert report.comparisons[0].worst[0].name == "d out / d x[31415]"
+    assert report.comparisons[0].worst[0].ratio == pytest.approx(1 + share)
+
+
 def test_several_wrong_entries_are_named() -> None:
     x = np.random.default_rng(2).normal(size=50_000)
     report = xcheck.check(lambda x: np.mean(x), x, gradient=spoiled_mean(5, 20_000, 20_001, 49_999), raises=False)
@@ -44,12 +90,110 @@ def test_an_error_everywhere_names_some_and_says_that_there_are_others() -> None
     report = xcheck.check(lambda x: np.mean(x), x, gradient=lambda x: np.full(x.shape, 1.1 / x.size), raises=False)
     assert report.comparisons[0].worst[0].ratio == pytest.approx(1.1)
     assert "and others" in str(report)
+    assert sum(" / d x[" in entry.name for entry in report.comparisons[0].worst) == EXAMPLES
+    assert report.evaluations < 500
 
 
 def test_a_right_gradient_of_many_inputs_agrees() -> None:
     x = np.random.default_rng(3).normal(size=120_000)
     report = xcheck.check(lambda x: np.sum(np.sin(x)), x, gradient=np.cos)
+    assert report.comparisons[0].detection_limit < 2e-3
+    assert report.evaluations <= 30
+
+
+@pytest.mark.parametrize("n", [1_000, 30_000, 1_000_000])
+def test_the_limit_of_an_entry_does_not_grow_with_size(n: int) -> None:
+    x = np.random.default_rng(3).uniform(0.5, 2.0, n)
+    report = xcheck.check(lambda x: x @ x, x, gradient=lambda x: 2 * x, budget=200)
+    assert report.comparisons[0].method == "probes"
+    assert report.comparisons[0].detection_limit < 4e-3
+
+
+def test_bars_are_not_narrowed_across_kinks() -> None:
+    x = np.random.default_rng(3).uniform(0.5, 2.0, 40_000)
+    report = xcheck.check(lambda x: np.sum(np.abs(x - 1.2)), x, gradient=lambda x: np.sign(x - 1.2))
+    assert 1e-3 < report.comparisons[0].detection_limit < 1
+    assert report.power(1).holds
+
+
+# Very many inputs
+
+
+@pytest.fixture
+def long() -> np.ndarray:
+    return np.random.default_rng(7).uniform(0.5, 2.0, LONG)
+
+
+def test_a_gradient_of_a_million_inputs_takes_thirteen_evaluations(long: np.ndarray) -> None:
+    report = xcheck.check(lambda x: np.sum(np.sin(x)), long, gradient=np.cos)
+    assert report.evaluations <= 13
     assert report.comparisons[0].detection_limit < 0.25
+
+
+def test_a_longer_step_finds_an_error_among_a_million_inputs(long: np.ndarray) -> None:
+    def wrong(x):
+        result = np.cos(x)
+        result[654_321] += 0.2
+        return result
+
+    report = xcheck.check(lambda x: np.sum(np.sin(x)), long, gradient=wrong, raises=False)
+    assert report.comparisons[0].worst[0].name == "d out / d x[654321]"
+    assert report.evaluations < 400
+
+
+def test_noise_of_very_long_problems_is_seen(long: np.ndarray) -> None:
+    def noisy(x):
+        total = np.sum(np.sin(x))
+        return total * (1 + 1e-9 * np.sin(1e12 * total))
+
+    report = xcheck.check(noisy, long, gradient=np.cos, raises=False)
+    assert report.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("tiny", "dtype"), [(0.5, np.float32), (1e-30, np.float64)])
+def test_long_probes_are_held_in_single_precision_where_it_is_exact(long, tiny: float, dtype: type) -> None:
+    with prepared(read_call(np.sum, [long * tiny]), seed=0) as arena:
+        probes = input_probes(arena.problem, 0, 2)
+        bits, _ = np.frexp(probes / arena.problem.scale)
+    assert probes.dtype == dtype
+    assert np.array_equal(bits * 128, np.rint(bits * 128))
+    assert np.min(np.abs(probes) / arena.problem.scale) >= 1
+
+
+def test_a_point_keeps_its_memory_where_the_function_keeps_the_point() -> None:
+    kept: list[np.ndarray] = []
+
+    def remembers(x):
+        kept.append(x)
+        return np.sum(x)
+
+    with prepared(read_call(remembers, [np.ones(4)]), seed=0) as arena:
+        kept.clear()
+        for step in (1.0, 2.0, 3.0):
+            arena.problem.value_of(lambda out, part, step=step: out.fill(step))
+    assert [x[0] for x in kept] == [1.0, 2.0, 3.0]
+
+
+def test_the_tape_of_a_gradient_is_let_go(torch) -> None:
+    taped = []
+
+    class Op(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            taped.append(weakref.ref(ctx))
+            ctx.save_for_backward(x)
+            return (x * x).sum()
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * g * ctx.saved_tensors[0]
+
+    with prepared(read_call(Op.apply, [torch.ones(5, dtype=torch.float64)]), seed=0) as arena:
+        rows = pulled_rows(arena)
+        gc.collect()
+        assert all(ref() is None for ref in taped)
+        assert rows.pull(np.ones(1)).tolist() == [2.0] * 5
+        assert rows.pull(np.full(1, -3.0)).tolist() == [-6.0] * 5
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1e8])

@@ -352,7 +352,7 @@ def _probe_given(arena: Arena, given: Given) -> tuple[Comparison, Bed]:
     """Compare a gradient of very many inputs by its products with probes."""
     claim, gradient = given.claim, np.where(given.columns, given.claim.value[0], 0.0)
     rows = PulledRows(claim.source, lambda w: w[0] * gradient, arena.problem.y, claim.precision)
-    vectors = input_probes(arena.problem, arena.seed, arena.plan.probes, 1.0)
+    vectors = input_probes(arena.problem, arena.seed, arena.plan.probes)
 
     def make(planted: Plants) -> Products:
         return reverse_products(arena, rows.planted(planted), vectors)
@@ -535,7 +535,7 @@ def _compare_value(arena: Arena, source: str, outputs: RealArray | None, found: 
 def _check_by_probes(arena: Arena, found: _Findings) -> None:
     """Compare reverse mode with the reference, and forward mode with reverse mode, or with the reference as well."""
     problem = arena.problem
-    vectors = input_probes(problem, arena.seed, arena.plan.probes, 1.0)
+    vectors = input_probes(problem, arena.seed, arena.plan.probes)
     makers: list[Callable[[Plants], Products]] = []
     sources: list[Products] = []
     values: list[Callable[[], RealArray]] = []

@@ -280,8 +280,8 @@ def _measure(ways: _Ways, v: RealArray, w: RealArray) -> _Side:
     if reverse is not None:
         push = ways.pusher()
         pushed = np.array([push(x) for x in v])
-        magnitude = _magnitudes(reverse.value, v) + np.abs(pushed)
-        return _Side(pushed, (reverse.value @ v.T).T, magnitude)
+        pulled, magnitude = _products(reverse.value, v)
+        return _Side(pushed, pulled, magnitude + np.abs(pushed))
     pull = ways.puller()
     pulled = np.array([pull(x) for x in w])
     if forward is not None:
@@ -293,12 +293,16 @@ def _measure(ways: _Ways, v: RealArray, w: RealArray) -> _Side:
     return _Side((w * pushed).sum(axis=1), (v * pulled).sum(axis=1), magnitude, bilinear=True)
 
 
-def _magnitudes(matrix: RealArray, vectors: RealArray) -> RealArray:
-    """Return the sums of the terms' magnitudes in the products of a matrix with vectors (k, n), shape (k, m)."""
+def _products(matrix: RealArray, vectors: RealArray) -> tuple[RealArray, RealArray]:
+    """Return the products of a matrix with vectors (k, n), and the sums of their terms' magnitudes, (k, m) each."""
     if len(matrix) > 1:
-        return np.asarray(np.abs(vectors) @ np.abs(matrix).T)
-    parts = (np.sum(np.abs(vectors[:, part] * matrix[:, part]), axis=1) for part in stretches(vectors.shape[1]))
-    return np.asarray(sum(parts, np.zeros(len(vectors)))[:, None])  # threads of a matrix product would wait long
+        return (matrix @ vectors.T).T, np.asarray(np.abs(vectors) @ np.abs(matrix).T)
+    products, magnitudes = np.zeros((2, len(vectors), 1))
+    for part in stretches(vectors.shape[1]):  # threads of a matrix product would wait long
+        terms = vectors[:, part] * matrix[:, part]
+        products[:, 0] += np.sum(terms, axis=1)
+        magnitudes[:, 0] += np.sum(np.abs(terms, out=terms), axis=1)
+    return products, magnitudes
 
 
 def _scatter(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:

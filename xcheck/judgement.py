@@ -20,8 +20,7 @@ from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Rows, mirrored
 from xcheck.reference.polish import polish
 from xcheck.reference.screen import Screening, screen
-from xcheck.reference.stairs import DOUBTED, step_sizes, suspicious_lines
-from xcheck.reference.stairs import applies as stairs_apply
+from xcheck.reference.stairs import DOUBTED, find_stairs, suspicious_lines
 from xcheck.reference.status import REASONS, Status
 from xcheck.reference.wider import wider_scales
 from xcheck.reference.windows import Mask
@@ -105,6 +104,12 @@ NEGLIGIBLE = 8.0
 
 SINGLE_SHARE = 0.25
 """A product with a probe is sharp if an error of this share of a typical entry would have been seen in it."""
+
+LAST_DIGITS = 2.0
+"""A claim that is right to so many of its own units agrees, whatever rounding it would have been allowed."""
+
+LOOSE = 4.0
+"""A claim that is off by more of its own units than this agrees only if the same rule does in float64."""
 
 GROSS = 2.0**12
 """A claim that is off by more units than this, of its output's value or largest slope, is not off by rounding."""
@@ -297,7 +302,8 @@ def judge(
         scaled = np.where(claimed == 0, 0.0, claimed / units)  # units may underflow
         case, found = _screened(witness, scaled, precision, shift, allowance, evidence)
         open_ = case.result.verdict != AGREE
-        doubtful = suspicious_lines(witness, ~open_ if wanted is None else ~open_ & wanted, case.result.value)
+        passed = ~open_ if wanted is None else ~open_ & wanted
+        doubtful = suspicious_lines(witness, passed, case.result.value, case.result.bar)
         if wanted is not None:
             open_ &= wanted
             case.result.verdict[~wanted], case.result.reason[~wanted] = SKIPPED, 0
@@ -308,6 +314,8 @@ def judge(
         _reread_steps(case, doubtful, precision, shift)
         if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
             _forgive_own_rounding(case, exact() / units)
+        if exact is not None and precision < witness.grid.precision:
+            _doubt_loose(case, exact, units)
         if scatter is not None and precision >= witness.grid.precision:
             _forgive_tiny_scatter(case, scatter, units)
         if evidence is not None and np.any(case.result.suspected()):
@@ -336,13 +344,11 @@ def _reread_steps(case: _Case, doubtful: Mask, precision: int, shift: RealArray 
         precision, shift: as for `judge`.
     """
     witness, result = case.witness, case.result
-    if not stairs_apply(witness):
-        return
     stepped = (result.verdict == INCONCLUSIVE) & (result.reason == SENTENCES.index(VETOES[STEPPED]))
     if not np.any(stepped | doubtful):
         return
-    heights = step_sizes(witness, stepped, result.value)
-    heights = np.maximum(heights, step_sizes(witness, doubtful, result.value, DOUBTED))
+    heights = find_stairs(witness, stepped, result.value).height
+    heights = np.maximum(heights, find_stairs(witness, doubtful, result.value, DOUBTED).height)
     for row in np.flatnonzero(np.any(heights > 0, axis=1)):
         rows, wanted = np.array([row]), heights[row : row + 1] > 0
         other = witness.with_steps(rows, heights[row])
@@ -417,17 +423,24 @@ def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, fo
     result = Judgement(blank, blank.copy(), found.value, found.bar, rounding, *np.zeros((2, *scaled.shape), bool))
     case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool))
     open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
-    _own_to_hidden_rounding(case, ~open_)
-    return case, open_
+    return case, open_ | _own_to_hidden_rounding(case, ~open_)
 
 
-def _own_to_hidden_rounding(case: _Case, agreed: Mask) -> None:
-    """Do not call a zero exact: 1 - tanh(x)^2 is zero from 19 on, by the rounding of an inner value of size 1."""
+def _own_to_hidden_rounding(case: _Case, agreed: Mask) -> Mask:
+    """Do not call a zero exact: 1 - tanh(x)^2 is zero from 19 on, by the rounding of an inner value of size 1.
+
+    Returns:
+        The entries in which rounding may hide more than that, shape (d, m).
+    """
     witness, result = case.witness, case.result
     zero = agreed & (result.value == 0) & (result.bar == 0) & (witness.sampler.center == 0)
+    doubted = np.zeros(zero.shape, bool)
     if np.any(zero):
-        hidden = witness.z * witness.grid.value_unit / (witness.sampler.size * 2.0**-witness.grid.finest)
+        hidden = witness.z * witness.grid.value_unit * witness.behind() * 2.0**witness.grid.finest
         result.bar = np.where(zero, hidden, result.bar)
+        still = np.nonzero(zero)
+        doubted[still] = witness.hidden(*still) > 0
+    return doubted
 
 
 def _lower_precision_allowance(
@@ -508,7 +521,9 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
     _note_slopes(result, rows, estimate, open_)
     measured = open_ & (estimate.status <= Status.FLAT)
     inside = np.isfinite(c) & (np.abs(c - estimate.value) <= estimate.bar + rounding)
-    sharp = case.sharp(rows, estimate.bar, rounding, c) | ((estimate.status == Status.FLAT) & _negligible(case, rows))
+    last = np.abs(c - estimate.value) + estimate.bar <= LAST_DIGITS * case.unit * np.abs(c)
+    sharp = case.sharp(rows, estimate.bar, rounding, c) | last
+    sharp |= (estimate.status == Status.FLAT) & _negligible(case, rows)
     row, output = np.nonzero(measured & inside & sharp)
     result.verdict[rows[row], output], result.reason[rows[row], output] = AGREE, 0
     result.give_reason(measured & inside & ~sharp, rows, POOR)
@@ -684,6 +699,26 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
     result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)
+
+
+def _doubt_loose(case: _Case, exact: Callable[[], RealArray], units: RealArray) -> None:
+    """Judge the same rule in float64 where a claim agrees, and not to the last digits of its own precision.
+
+    What rounding is allowed there may hide a factor of 1.1 in bfloat16. Rounding is gone in float64, and a factor is
+    not.
+    """
+    result, witness = case.result, case.witness
+    least = LOOSE * case.unit * np.abs(case.claimed)
+    loose = (result.verdict == AGREE) & (np.abs(case.claimed - result.value) > least)
+    if not np.any(loose):
+        return
+    claimed = exact()
+    off = loose & (np.abs(claimed / units - result.value) > least)
+    if np.any(off):
+        again = judge(witness, claimed, witness.grid.precision, off, wider=False)
+        again.verdict[again.verdict != DISAGREE] = SKIPPED
+        again.value, again.bar, again.rounding = again.value / units, again.bar / units, again.rounding / units
+        result.overrule(np.arange(len(off)), again)
 
 
 def _forgive_scatter(case: _Case, scatter: RealArray) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Rows, Stretches, probe_shrink
+from xcheck.reference.grid import Stretches, probe_shrink
 from xcheck.reference.screen import screen
 from xcheck.reference.witness import Witness
 
@@ -24,6 +24,9 @@ PIECES = 4
 
 KEPT = 8
 """Stretches that are followed; more are wrong in too many places to name all."""
+
+EXAMPLES = 2
+"""Stretches that are followed from then on."""
 
 Span = tuple[int, int]
 """The inputs from the first to before the second."""
@@ -43,6 +46,7 @@ class Suspect:
         allowance: rounding that the product is allowed, in user units.
         noise: the function's noise as measured, shape (1,), in user units.
         seed: chooses the steps.
+        longer: how many times longer they are than the usual ones.
     """
 
     reference: Problem
@@ -53,13 +57,15 @@ class Suspect:
     allowance: float
     noise: RealArray
     seed: int
+    longer: float = 1.0
 
 
 def wrong_inputs(suspect: Suspect) -> tuple[list[int], bool]:
     """Find inputs whose part of the product is wrong.
 
     Returns:
-        The inputs, the worst first, at most `KEPT`; and whether there are, or may be, more.
+        The inputs, the worst first, at most `KEPT`, of more than that `EXAMPLES`; and whether there are, or may be,
+        more.
     """
     spans, more = [(0, len(suspect.vector))], False
     while any(b - a > 1 for a, b in spans):
@@ -67,7 +73,7 @@ def wrong_inputs(suspect: Suspect) -> tuple[list[int], bool]:
         gap, wrong = _compare(suspect, pieces)
         order = [i for i in np.argsort(-gap, kind="stable") if wrong[i]]
         more |= len(order) > KEPT
-        spans = [pieces[i] for i in order[:KEPT]]
+        spans = [pieces[i] for i in order[: EXAMPLES if more else KEPT]]
     return [a for a, _ in spans], more
 
 
@@ -89,7 +95,7 @@ def _cut(span: Span) -> list[Span]:
 def _compare(suspect: Suspect, spans: list[Span]) -> tuple[RealArray, NDArray[np.bool_]]:
     """Screen the claim's product with every piece; returns the gaps, in user units, and which of them fail."""
     n = len(suspect.vector)
-    stretch = np.array([probe_shrink(b - a) / probe_shrink(n) for a, b in spans])
+    stretch = suspect.longer * np.array([probe_shrink(b - a) / probe_shrink(n) for a, b in spans])
     directions = Stretches(suspect.reference, suspect.vector, np.array(spans, dtype=np.intp), stretch)
     witness = Witness(suspect.reference, directions, suspect.seed, suspect.project, entries=n, noise=suspect.noise)
     claimed = np.array(
@@ -105,8 +111,3 @@ def _part(vector: RealArray, span: Span) -> RealArray:
     piece = np.zeros_like(vector)
     piece[slice(*span)] = vector[slice(*span)]
     return piece
-
-
-def coordinate(rows: list[int]) -> Rows:
-    """Return indices as the reference takes them."""
-    return np.array(sorted(rows), dtype=np.intp)

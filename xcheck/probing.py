@@ -13,18 +13,19 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.budget import Budget, Plan
+from xcheck.budget import FIXED, MANY, PER_DIRECTION, Budget, Plan
 from xcheck.claim import Claim
 from xcheck.comparison import WORST, Comparison, compare
 from xcheck.derivatives import Forward, Reverse, quantity_of
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SINGLE_SHARE, SKIPPED, Judgement, judge
-from xcheck.localisation import Suspect, wrong_inputs, wrong_outputs
+from xcheck.localisation import Span, Suspect, wrong_inputs, wrong_outputs
 from xcheck.planting import Plants, Product, plant_in_pull, plant_in_push, remembering
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Grid, Probes, probe_shrink, signed_probes
 from xcheck.reference.witness import Witness
-from xcheck.space import floor_power, stretches
+from xcheck.sharpening import cost, sharpen
+from xcheck.space import LONG, floor_power, stretches
 from xcheck.twins import Twins
 from xcheck.verdict import Verdict
 
@@ -32,7 +33,7 @@ FAIR_BITS = 35
 """A claim is not called wrong for errors of less than 2^-32 of it, even if the reference is known to more digits:
 rounding inside a rule may well add up to that."""
 
-FLATTEST = 2.0**-4
+FLATTEST = 2.0**-2
 """No input takes part in a probe with less than this share of the typical scale: nothing hides at a tiny input."""
 
 MARGIN = 64.0
@@ -40,6 +41,15 @@ MARGIN = 64.0
 
 SAMPLED = 10_000
 """Entries from which the typical share is read off."""
+
+LONGER = 2.0**9
+"""How many times longer the steps of group testing are for errors that only longer steps along the probes show."""
+
+FARTHEST = 2.0**8
+"""But a single input at the end moves by no more than about an eighth of its scale."""
+
+RANGE = 60
+"""Powers of two up to which probes, and their products with steps, stay exact in single precision."""
 
 NAMED = 5
 """Inputs that a note names."""
@@ -76,12 +86,18 @@ class Arena:
         return None if outputs is None or self.reference is self.problem else outputs - self.reference.y
 
 
-def input_probes(problem: Problem, seed: int, count: int, length: float) -> RealArray:
-    """Draw probes on the inputs' own scales times `length`, none far below the typical one, shape (count, n)."""
+def input_probes(problem: Problem, seed: int, count: int) -> RealArray:
+    """Draw probes on the inputs' own scales, none far below the typical one, shape (count, n).
+
+    Very long ones are held in single precision if that loses nothing: their entries have seven bits.
+    """
     rng = np.random.default_rng((seed, 3))
-    scale = np.maximum(problem.scale, FLATTEST * floor_power(np.array([problem.typical])))
-    scale *= length
-    return signed_probes(rng, count, problem.n, scale)
+    long = problem.n >= LONG
+    scale = problem.scale if long else problem.scale.copy()
+    least = FLATTEST * floor_power(np.array([problem.typical]))
+    np.maximum(scale, least, out=scale)
+    narrow = long and least >= 2.0**-RANGE and np.max(scale) <= 2.0**RANGE
+    return signed_probes(rng, count, problem.n, scale, np.float32 if narrow else np.float64)
 
 
 def _length(problem: Problem, size: RealArray, share: RealArray) -> float:
@@ -137,7 +153,7 @@ class PulledRows:
 
 
 def pulled_rows(arena: Arena, plain: bool = False) -> PulledRows:
-    """Run a backend's reverse mode.
+    """Run a backend's reverse mode; for a single output all of it, so that the tape can be let go.
 
     Cotangents are pulled back enlarged, and the gradients divided by that, unless `plain`: it changes nothing where the
     rule is linear.
@@ -145,15 +161,21 @@ def pulled_rows(arena: Arena, plain: bool = False) -> PulledRows:
     Raises:
         NotImplementedError: there is no reverse rule.
     """
-    reverse = Reverse(arena.problem)
-    return PulledRows(
-        f"{arena.problem.backend.name}/vjp",
-        reverse.pull if plain else reverse.pull_enlarged,
+    problem = arena.problem
+    reverse = Reverse(problem)
+    pull = reverse.pull if plain else reverse.pull_enlarged
+    rows = PulledRows(
+        f"{problem.backend.name}/vjp",
+        pull,
         reverse.outputs,
-        arena.problem.precision,
+        problem.precision,
         lambda: reverse.unconnected,
         lambda: Reverse(arena.wide).pull,
     )
+    if problem.m != 1:
+        return rows
+    gradient, unconnected = pull(np.ones(1)), reverse.unconnected
+    return replace(rows, pull=lambda w: gradient if w[0] == 1 else w[0] * gradient, unconnected=lambda: unconnected)
 
 
 @dataclass(frozen=True)
@@ -209,17 +231,18 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
     if problem.m > 1:
         weights = signed_probes(np.random.default_rng((arena.seed, 4)), len(vectors), problem.m)
     gradients = rows.pull(weights[0])[None] if len(weights) == 1 else np.array([rows.pull(w) for w in weights])
+    products, norms = _products_and_norms(vectors, gradients)
     other_precision = rows.exact
     fill = partial(_fill_columns, arena, rows) if problem.m > 1 else None  # else the tape is let go
 
     def exact() -> RealArray:
         assert other_precision is not None
         better = other_precision()
-        return np.asarray(vectors @ np.array([better(w) for w in weights]).T)
+        return _products_and_norms(vectors, np.array([better(w) for w in weights]))[0]
 
     def locate(k: int, suspect: Suspect) -> Located:
         gradient = gradients[k]
-        claimed = replace(suspect, claimed=lambda v, span: float(v[slice(*span)] @ gradient[slice(*span)]))
+        claimed = replace(suspect, claimed=lambda v, span: _product(v, gradient, span))
         inputs, more = wrong_inputs(claimed)
         columns = np.full((len(inputs), problem.m), np.nan)
         if fill is None:
@@ -230,11 +253,11 @@ def reverse_products(arena: Arena, rows: PulledRows, vectors: RealArray) -> Prod
 
     return Products(
         rows.source,
-        vectors @ gradients.T,
+        products,
         weights,
         _typical_share(vectors, gradients),
         np.linalg.norm(weights * reference.y, axis=1),
-        _rounding_of_products(arena, rows, vectors, weights, gradients),
+        _rounding_of_products(arena, rows, norms, weights),
         rows.precision,
         rows.unconnected(),
         exact if other_precision else None,
@@ -321,6 +344,7 @@ class Judged:
         claimed: the products with probes of the length that was chosen, shape (d, r).
         judgement: the verdict on each of them.
         length: how long the probes were.
+        longer: how many times longer steps have to be for what is wrong to show.
     """
 
     products: Products
@@ -328,30 +352,29 @@ class Judged:
     claimed: RealArray
     judgement: Judgement
     length: float
+    longer: float = 1.0
 
 
-def compare_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Comparison]:
-    """Compare products with differences along the probes; on a mismatch find the entries.
+def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Judged]:
+    """Judge products by differences along the probes.
 
-    Costs four evaluations for every probe, whatever the number of claims; a wrong input costs about `16 log4 n`
-    evaluations more, and reverse mode `2 log2 m` pullbacks.
+    Costs four evaluations for every probe, whatever the number of claims, and ten for every claim whose bars are wide
+    next to what a single entry contributes, of very many inputs two.
 
     Args:
         arena: the function and its reference.
         vectors: probes of length 1, shape (d, n).
         claims: what was claimed of their products.
     """
-    return [summarise_products(arena, vectors, judged) for judged in judge_products(arena, vectors, claims)]
-
-
-def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products]) -> list[Judged]:
-    """Judge products by differences along the probes, four evaluations for every probe."""
     reference = arena.reference
     length = max(_length(reference, claim.size, np.max(claim.share, axis=0)) for claim in claims)
     directions = Probes(reference, vectors, 0.25 / length, length)
     raw = None
     if any(claim.weights is None for claim in claims):
         raw = Witness(reference, directions, arena.seed)
+    few = arena.problem.n >= MANY and arena.budget is None
+    planned = PER_DIRECTION * len(vectors) + FIXED + cost(few) * len(claims)
+    close = not isinstance(arena.budget, int) or planned <= arena.budget  # whatever was spent: trials do the same
     found = []
     for claim in claims:
         if claim.weights is None:
@@ -361,17 +384,20 @@ def judge_products(arena: Arena, vectors: RealArray, claims: Sequence[Products])
             witness = raw.projected(claim.weights.T, reference.n)
         else:
             witness = Witness(reference, directions, arena.seed, project=claim.weights.T, entries=reference.n)
-        found.append(_judge_products(arena, claim, witness, length))
+        judged = _judge_products(arena, claim, witness, length)
+        found.append(_looked_at_closely(judged, few) if close else judged)
     return found
 
 
 def own_error(judged: Judged, vectors: RealArray, output: int, place: int) -> tuple[float, float]:
-    """Return 1, and by how much one entry would have to be off to explain the product that is off by the least."""
-    weights = judged.products.weights
-    share = np.abs(vectors[:, [place]] * judged.length)
-    off = np.abs(judged.claimed - judged.judgement.value)
-    off = off[:, [output]] / share if weights is None else off / (share * np.abs(weights[:, output]))
-    return 1.0, float(np.min(np.nan_to_num(off)))
+    """Return 1, and by how much one entry would have to be off to explain the product that is seen most sharply."""
+    weights, found = judged.products.weights, judged.judgement
+    share = np.abs(vectors[:, [place]].astype(np.float64) * judged.length)
+    share = share if weights is None else share * np.abs(weights[:, output])
+    columns = slice(output, output + 1) if weights is None else slice(None)
+    sharpest = np.unravel_index(np.argmin(found.resolution[:, columns] / share), (len(vectors), share.shape[1]))
+    off = np.abs(judged.claimed - found.value)[:, columns] / share
+    return 1.0, float(np.nan_to_num(off[sharpest]))
 
 
 def _judge_products(arena: Arena, claim: Products, witness: Witness, length: float) -> Judged:
@@ -387,10 +413,21 @@ def _judge_products(arena: Arena, claim: Products, witness: Witness, length: flo
     return Judged(claim, witness, claimed, judgement, length)
 
 
+def _looked_at_closely(judged: Judged, few: bool) -> Judged:
+    """Narrow the bars of a claim that is precise enough; what is wrong by them alone is looked for at longer steps."""
+    claim, witness, length = judged.products, judged.witness, judged.length
+    if claim.precision < witness.grid.precision:
+        return judged
+    rounding, share = claim.allowance * length, claim.share * length
+    wrong = sharpen(witness, judged.judgement, judged.claimed, rounding, share, few)
+    return replace(judged, longer=LONGER) if wrong else judged
+
+
 def summarise_products(arena: Arena, vectors: RealArray, judged: Judged) -> Comparison:
     """Compare products as judged; on a mismatch find the entries."""
     claim, claimed, found, length = judged.products, judged.claimed, judged.judgement, judged.length
-    result = _summary(arena, claim, claimed, found, length * min(_least(v) for v in vectors))
+    shortest = length * np.array([_least(v) for v in vectors])
+    result = _summary(arena, claim, claimed, found, shortest)
     if result.verdict is not Verdict.DISAGREE:
         return result
     row, k = _worst_of(found, claimed)
@@ -403,6 +440,7 @@ def summarise_products(arena: Arena, vectors: RealArray, judged: Judged) -> Comp
         float(claim.allowance[k] * length),
         judged.witness.noise()[[k]] * judged.witness.sampler.size[[k]],
         arena.seed,
+        max(1.0, min(judged.longer, FARTHEST * probe_shrink(arena.problem.n) / length)),
     )
     return _with_entries(arena, result, claim.locate(k, suspect))
 
@@ -441,7 +479,7 @@ def judge_diagonal(arena: Arena, claim: Claim, columns: NDArray[np.bool_]) -> tu
     """
     problem, reference = arena.problem, arena.reference
     diagonal, precision = claim.value, min(claim.precision, arena.precision)
-    vectors = input_probes(problem, arena.seed, arena.plan.probes, 1.0)
+    vectors = input_probes(problem, arena.seed, arena.plan.probes)
     witness = Witness(reference, Probes(reference, vectors), arena.seed)
     products = judge(witness, vectors * diagonal, precision, shift=arena.shift(problem.y))
     result = _read_diagonal(products, vectors, diagonal)
@@ -489,19 +527,29 @@ def _errors_of_values(arena: Arena, outputs: RealArray, unit: float) -> RealArra
     return np.asarray(np.maximum(np.abs(np.nan_to_num(shift)) - 2 * unit * values, 0.0))
 
 
-def _rounding_of_products(
-    arena: Arena, rows: PulledRows, vectors: RealArray, weights: RealArray, gradients: RealArray
-) -> RealArray:
+def _rounding_of_products(arena: Arena, rows: PulledRows, norms: RealArray, weights: RealArray) -> RealArray:
     """Allow `<J^T w, v>` the rounding of its terms, which add up like independent errors: shape (r,), user units."""
     unit = 2.0**-rows.precision
-    terms = np.max([[_norm_of_terms(g, v) for g in gradients] for v in vectors], axis=0)
     off = np.linalg.norm(weights * _errors_of_values(arena, rows.outputs, unit), axis=1)
-    return np.asarray(32 * unit * terms + 8 * off)
+    return np.asarray(32 * unit * np.max(norms, axis=0) + 8 * off)
 
 
-def _norm_of_terms(gradient: RealArray, vector: RealArray) -> float:
-    """Return the length of `gradient * vector`."""
-    return float(np.sqrt(sum(np.sum(np.square(gradient[p] * vector[p])) for p in stretches(len(vector)))))
+def _products_and_norms(vectors: RealArray, gradients: RealArray) -> tuple[RealArray, RealArray]:
+    """Return inner products, and the lengths of the vectors of their terms, (d, r) each, with no copy of the whole."""
+    products, squares = np.zeros((2, len(vectors), len(gradients)))
+    for d, vector in enumerate(vectors):
+        for r, gradient in enumerate(gradients):
+            for part in stretches(len(vector)):
+                terms = gradient[part] * vector[part]
+                products[d, r] += np.sum(terms)
+                squares[d, r] += np.sum(np.square(terms, out=terms))
+    return products, np.sqrt(squares)
+
+
+def _product(vector: RealArray, gradient: RealArray, span: Span) -> float:
+    """Return the inner product over some inputs, on one thread."""
+    parts = stretches(span[1] - span[0], span[0])
+    return sum(float(np.sum(gradient[part] * vector[part])) for part in parts)
 
 
 def _least(vector: RealArray) -> float:
@@ -522,8 +570,11 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
     return result
 
 
-def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, shortest: float) -> Comparison:
-    """Summarise products; an error in a single entry is worth at least `shortest` of it in each of them."""
+def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement, shortest: RealArray) -> Comparison:
+    """Summarise products; an error in a single entry is worth at least `shortest` of it, shape (d,), in each of them.
+
+    It shows in all of them, so that the sharpest decides how large an error is seen.
+    """
     problem = arena.problem
 
     def name(row: int, output: int) -> str:
@@ -533,7 +584,14 @@ def _summary(arena: Arena, claim: Products, claimed: RealArray, found: Judgement
     notes = (f"{problem.backend.name} returned None for: {', '.join(claim.unconnected)}",) if claim.unconnected else ()
     whose = Claim(quantity_of(problem), claimed, claim.source)
     result = compare(whose, claimed, found, name, arena.reference.how, notes, "probes")
-    return replace(result, detection_limit=result.detection_limit / shortest)
+    by_output = np.where(found.verdict == AGREE, found.resolution / shortest[:, None], np.inf).min(axis=0)
+    limit = np.min(by_output) if claim.weights is not None else _largest_finite(by_output)
+    return replace(result, detection_limit=float(limit))
+
+
+def _largest_finite(limits: RealArray) -> float:
+    finite = limits[np.isfinite(limits)]
+    return float(np.max(finite)) if finite.size else float("inf")
 
 
 def _worst_of(found: Judgement, claimed: RealArray) -> tuple[int, int]:

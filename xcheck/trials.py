@@ -108,14 +108,19 @@ def bed_of_entries(
     return Bed(draw, judge, lambda s: name(0 if diagonal else s.place, s.output), RETESTED)
 
 
-def bed_of_products(shape: tuple[int, int], slack: Callable[[int, int], tuple[float, float]],
-                    again: Callable[[Planted], int], name: Callable[[int, int], str]) -> Bed:  # fmt: skip
+Slack = Callable[[int, int], tuple[float, float]]
+"""For the entry (output, place) of a claim compared by products: what an error of 1 is worth in what the limit is
+about, and how far the claim's own product is off."""
+
+
+def bed_of_products(
+    shape: tuple[int, int], slack: Slack, again: Callable[[Planted], int], name: Callable[[int, int], str]
+) -> Bed:
     """Make the bed of a claim that was compared by products.
 
     Args:
         shape: inputs and outputs, (n, m).
-        slack: for the entry (output, place), what an error of 1 is worth in what the limit is about, and how far the
-            claim's own product is off.
+        slack: what an error in an entry is worth, and how far its product is off.
         again: judges the claim with an error in it; returns the worst code.
         name: names the entry (output, place).
     """

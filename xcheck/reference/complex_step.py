@@ -44,6 +44,10 @@ LEAST = 2.0**-46
 BUDGET = 2**20
 """Numbers that are traced at most, over all directions: about a second or two."""
 
+ALONG_ONE = 2**18
+"""And along one direction, its seven runs together: one direction has no more evidence than others, and may not take
+longer than finding it."""
+
 NOISY = 64.0
 """Values noisier than this many times their rounding are no analytic function's."""
 
@@ -69,7 +73,8 @@ def complex_step(problem: Problem, rows: Rows | None = None, seed: int = 0) -> C
     """Differentiate by the complex step along some inputs, and say where that cannot be trusted.
 
     Costs seven evaluations a direction, on numbers that are traced: about half a millisecond each, and a microsecond
-    for every number in them. The function runs on stand-ins for its inputs, which it may keep as it may keep them;
+    or two for every number in them. A function of so many numbers that this would take half a second for one direction
+    is not asked, or only once. The function runs on stand-ins for its inputs, which it may keep as it may keep them;
     nothing that it raises passes through.
 
     The bar is measured and not assumed: six more runs move every rounded result by an ulp at random (Monte Carlo
@@ -85,6 +90,8 @@ def complex_step(problem: Problem, rows: Rows | None = None, seed: int = 0) -> C
     rows = np.arange(problem.n) if rows is None else rows
     value, bar = np.full((len(rows), problem.m), np.nan), np.full((len(rows), problem.m), np.inf)
     refused = _refused(problem)
+    if not refused and (1 + PERTURBED) * problem.n > ALONG_ONE:
+        refused = f"the function {TOO_MANY}"
     if refused:
         return ComplexStep(value, bar, np.zeros(value.shape, bool), ((refused,),) * len(rows))
     scale = Coordinates(problem).scale
@@ -155,6 +162,8 @@ def _along(problem: Problem, j: int, h: float, rng: np.random.Generator) -> _Dir
     trace = Trace()
     first = _run(problem, j, h, trace)
     made = (1 + PERTURBED) * trace.count
+    if made > ALONG_ONE:
+        trace.causes[f"the function {TOO_MANY}"] = None
     if first is None or trace.causes:
         return _Direction(nan if first is None else first[1] / h, inf, tuple(trace.causes), trace.count)
     re, im = first

@@ -9,7 +9,7 @@ from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate
 from xcheck.reference.grid import Coordinates, Probes, Rows, probe_shrink, signed_probes
 from xcheck.reference.noise import ladder_noise, quiet_below
-from xcheck.reference.stairs import step_sizes
+from xcheck.reference.stairs import find_stairs, on_line
 from xcheck.reference.status import Status
 from xcheck.reference.windows import KAPPA, Ladder, Mask, Windows, central_sequence, central_windows
 from xcheck.reference.witness import Witness
@@ -41,6 +41,18 @@ STEPPED = 8
 NEIGHBOURS = (-2.0, -1.0, 1.0, 2.0)
 """Floats beside the point, in ulps."""
 
+HIDES = 4.0
+"""Steps may hide so many times the slope of their height over their distance, and of what is seen between them."""
+
+BESIDE = np.array([-1.0, -0.7, -0.3, 0.3, 0.7, 1.0]) * 2.0**-34
+"""Where a claim of zero may be right for a function that is constant piece by piece, in units of the scale."""
+
+SHOWS = 2.0**10
+"""A slope would have shown there that moves values by more than this many units of rounding."""
+
+NEARLY_ZERO = 2.0**-10
+"""What share of the measured slope counts as a claim of zero."""
+
 
 def confirm(
     fresh: Witness, claimed: RealArray, first: Estimate, rounding: RealArray, wanted: Mask, groups: tuple[int, ...]
@@ -63,28 +75,48 @@ def confirm(
         keep = wanted[row : row + 1]
         rows = np.array([row], dtype=np.intp)
         levels = fresh.levels_known(int(row))
-        ladder, floor = fresh.ladder(levels, rows, keep)
+        ladder, floor = fresh.ladder(levels, rows, keep, behind=True)
         where = (row, keep[0])
         veto[where] = _vetoes(fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where))
     for row in np.flatnonzero(np.any(veto == FINER, axis=1)):
         finer = np.flatnonzero(veto[row] == FINER)
         veto[row, finer[_differs_by_ulps(fresh, int(row), finer)]] = 0
     open_ = wanted & (veto == 0) & np.isfinite(claimed) & np.isfinite(second.value)
-    veto[step_sizes(fresh, open_, second.value) > 0] = STEPPED
+    zero = open_ & (np.abs(claimed) <= NEARLY_ZERO * np.abs(second.value))
+    for row in np.flatnonzero(np.any(zero, axis=1)):
+        outputs = np.flatnonzero(zero[row])
+        veto[row, outputs[_still_beside(fresh, int(row), outputs, second.value[row, outputs])]] = STEPPED
+    open_ &= veto == 0
+    hidden = find_stairs(fresh, open_, second.value).slope
+    hidden = np.where(hidden > 0, HIDES * (hidden + np.abs(second.value)), 0.0)
+    veto[open_ & (np.abs(claimed - second.value) <= hidden)] = STEPPED
     return second, veto
 
 
 def _differs_by_ulps(fresh: Witness, row: int, outputs: Rows) -> Mask:
     """Tell which outputs change from float to float as much as over many: noise, and no structure of a finer scale."""
-    directions = fresh.directions
-    if not isinstance(directions, Coordinates):
+    if not isinstance(fresh.directions, Coordinates):
         return np.zeros(len(outputs), bool)
-    problem, sampler = fresh.problem, fresh.sampler
-    points = np.repeat(problem.x[None], len(NEIGHBOURS), axis=0)
-    j = directions.index[row]
-    points[:, j] += np.array(NEIGHBOURS) * np.spacing(np.abs(problem.x[j])) * 2.0 ** (53 - fresh.grid.precision)
-    change = (sampler.seen(problem.values(points))[:, outputs] - sampler.center[outputs]) / sampler.size[outputs]
+    x = fresh.problem.x[fresh.directions.index[row]]
+    t = np.array(NEIGHBOURS) * np.spacing(np.abs(x)) * 2.0 ** (53 - fresh.grid.precision)
+    _, values = on_line(fresh, row, outputs, t / fresh.directions.scale[row])
+    change = values - _center(fresh, outputs)
     return np.asarray(np.sqrt(np.mean(change**2, axis=0)) > fresh.noise()[outputs] / 8)
+
+
+def _still_beside(fresh: Witness, row: int, outputs: Rows, value: RealArray) -> Mask:
+    """Tell which outputs do not move at all over a stretch in which the measured slope would have shown."""
+    if not isinstance(fresh.directions, Coordinates):
+        return np.zeros(len(outputs), bool)
+    _, values = on_line(fresh, row, outputs, BESIDE)
+    change = values - _center(fresh, outputs)
+    size = np.maximum(fresh.sampler.magnitude[outputs], fresh.directions.offset[row] * np.abs(value))
+    shows = np.abs(value) * np.min(np.abs(BESIDE)) > SHOWS * fresh.grid.value_unit * size
+    return np.asarray(np.all(change == 0, axis=0) & shows)
+
+
+def _center(fresh: Witness, outputs: Rows) -> RealArray:
+    return np.asarray(fresh.sampler.center[outputs] / fresh.sampler.size[outputs])
 
 
 def adds_up(witness: Witness, outputs: Rows, known: Mask, value: RealArray, bar: RealArray) -> Mask:

@@ -85,6 +85,29 @@ class Estimate:
         )
 
 
+def read(ladder: Ladder, rules: Rules) -> Estimate:
+    """Estimate every pair of a ladder, and say of those without a derivative what they are."""
+    still = np.all(ladder.flat, axis=0) & (len(ladder.levels) >= LEAST_FLAT)
+    if np.all(still):
+        return _read_still(ladder, rules)
+    if not np.any(still):
+        result = estimate(ladder, rules)
+        explain(ladder, rules, result)
+        return result
+    result = Estimate.unknown(still.shape)
+    for part, look in ((still, _read_still), (~still, read)):
+        result.put(part, look(ladder.pairs(part), _rules_for(rules, part)))
+    return result
+
+
+def _read_still(ladder: Ladder, rules: Rules) -> Estimate:
+    """Read pairs that have not moved at any level: they are flat, or too close to the point to tell."""
+    result = Estimate.unknown(ladder.h.shape[1:])
+    _mark_saturated(_mark_flat(ladder, rules, result), result)
+    result.noisy = np.any(ladder.sigma > 64 * rules.floor, axis=0)
+    return result
+
+
 def estimate(ladder: Ladder, rules: Rules) -> Estimate:
     """Estimate every pair of a ladder from its smooth two-sided windows alone."""
     windows = central_windows(ladder, rules.z, rules.unit)
@@ -121,6 +144,9 @@ CLEARLY = 0.125
 slopes grow without bound, a piece between two roundings may look like a limit with a wide bar."""
 
 
+LEAST_FLAT = 3
+"""A function is flat near the point if it does not move at this many levels."""
+
 CLIMB = 4.0
 """A staircase to both sides that climbs by this many of the changes nearest to the point may be a slope with values
 rounded to fewer bits: its bar holds the slope of its steps as well."""
@@ -137,13 +163,9 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
         For the latter, what slope may be hidden; inf elsewhere.
     """
     open_ = (result.status == Status.UNRESOLVED) | (result.value == 0)
-    flat = np.logical_and.accumulate(ladder.flat[::-1], axis=0)[::-1]  # from the finest level upwards
-    steps = np.sum(flat, axis=0)
-    first = len(ladder.h) - steps  # index of the coarsest level that is flat
-    pairs = np.arange(len(steps))
-    reach = ladder.h[np.minimum(first, len(ladder.h) - 1), pairs]
+    steps, beside = _flat_stretch(ladder)
+    reach = ladder.h[np.minimum(len(ladder.h) - steps, len(ladder.h) - 1), np.arange(len(steps))]
     change = np.fmax(np.abs(ladder.above), np.abs(ladder.below))
-    beside = change[np.maximum(first - 1, 0), pairs]
     near = (ladder.h <= 1.04 * ladder.reach) & np.isfinite(change)
     farthest = np.max(np.where(near, ladder.h, 0.0), axis=0)
     jitter = np.max(np.where(near, change, 0.0), axis=0)
@@ -152,9 +174,9 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     least = np.min(changed, axis=(0, 1))  # rounding does not grow with the step, whatever the size of inner values
     edge = np.any(~np.isfinite(change) & (ladder.h <= ladder.reach * 1.04), axis=0)  # no step may be larger
     far = (farthest > 0.1) & (farthest * rules.group > 0.4 * ladder.reach)  # a coarser group would be out of reach
-    far |= edge & (farthest > 0) & (steps >= 3)
+    far |= edge & (farthest > 0) & (steps >= LEAST_FLAT)
     constant = (open_ | (np.abs(result.value) <= result.bar)) & far & (jitter <= JITTER * np.minimum(quantum, least))
-    staircase = open_ & ~constant & far & (steps >= 3) & (beside > STAIRCASE * quantum)
+    staircase = open_ & ~constant & far & (steps >= LEAST_FLAT) & (beside > STAIRCASE * quantum)
     sides = [np.max(np.where(near, np.abs(change), 0.0), axis=0) for change in (ladder.above, ladder.below)]
     climbs = staircase & (jitter >= CLIMB * beside) & (np.minimum(*sides) > 0)
     bar = np.where(constant, (rules.z * quantum + jitter) / farthest, rules.z * quantum / reach)
@@ -163,7 +185,14 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     result.value[zero] = 0.0
     result.bar[zero] = result.noise[zero] = bar[zero]
     result.status[zero] = Status.FLAT
-    return np.where(open_ & (steps >= 3) & ~zero, (rules.z * quantum + 2 * beside) / reach, np.inf)
+    return np.where(open_ & (steps >= LEAST_FLAT) & ~zero, (rules.z * quantum + 2 * beside) / reach, np.inf)
+
+
+def _flat_stretch(ladder: Ladder) -> tuple[NDArray[np.int64], RealArray]:
+    """Return how many of the finest levels are flat, and how far values have moved at the level next to them."""
+    steps = np.sum(np.logical_and.accumulate(ladder.flat[::-1], axis=0), axis=0)
+    at = np.maximum(len(ladder.h) - 1 - steps, 0), np.arange(len(steps))
+    return steps, np.fmax(np.abs(ladder.above[at]), np.abs(ladder.below[at]))
 
 
 def _mark_saturated(hidden: RealArray, result: Estimate) -> None:
@@ -205,12 +234,8 @@ def _read_noise(ladder: Ladder, rules: Rules, result: Estimate) -> None:
 def _read_quantum(ladder: Ladder, rules: Rules, result: Estimate) -> None:
     """Third reading: flat next to the point and moving beyond, the first change is what values are rounded to."""
     open_ = result.status == Status.UNRESOLVED
-    flat = np.logical_and.accumulate(ladder.flat[::-1], axis=0)
-    steps = np.sum(flat, axis=0)
-    change = np.fmax(np.abs(ladder.above), np.abs(ladder.below))
-    first = len(ladder.h) - 1 - steps
-    beside = change[np.maximum(first, 0), np.arange(len(steps))]
-    again = open_ & (steps >= 3) & (first >= 0) & np.isfinite(beside)
+    steps, beside = _flat_stretch(ladder)
+    again = open_ & (steps >= LEAST_FLAT) & (steps < len(ladder.h)) & np.isfinite(beside)
     if not np.any(again):
         return
     found = estimate(ladder.pairs(again).with_noise(beside[again]), _rules_for(rules, again))

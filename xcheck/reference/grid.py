@@ -12,7 +12,7 @@ from functools import cached_property
 from zlib import crc32
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from xcheck.problem import Problem, Write
 from xcheck.protocol import RealArray
@@ -119,6 +119,10 @@ class Coordinates:
         """Fill `points` with the displaced points."""
         points[:] = self.problem.x
         points[np.arange(len(rows)), self.index[rows]] = values
+
+    def held(self, values: RealArray, row: int) -> RealArray:
+        """Return values of one coordinate as its dtype holds them."""
+        return self._quantise(values, np.full(len(values), self.index[row]))
 
     @cached_property
     def _precision(self) -> NDArray[np.int64]:
@@ -269,12 +273,15 @@ PROBE_ENTRIES = np.tile(np.concatenate([np.arange(64, 128), -np.arange(64, 128)]
 """What a probe may hold, times 64, for every random byte."""
 
 
-def signed_probes(rng: np.random.Generator, count: int, size: int, scale: RealArray | float = 1.0) -> RealArray:
+def signed_probes(
+    rng: np.random.Generator, count: int, size: int, scale: RealArray | float = 1.0, dtype: DTypeLike = np.float64
+) -> RealArray:
     """Draw vectors of entries `±(1 + i/64)`, i in 0..63, times powers of two: few bits, and none near zero."""
-    result, shares = np.empty((count, size)), np.broadcast_to(np.asarray(scale), (size,))
+    result: RealArray = np.empty((count, size), dtype)
+    shares = np.broadcast_to(np.asarray(scale), (size,))
     for row in result:
         for part in stretches(size):
-            np.multiply(random_bytes(rng, len(row[part]), PROBE_ENTRIES), shares[part] / 64, out=row[part])
+            row[part] = random_bytes(rng, len(row[part]), PROBE_ENTRIES) * (shares[part] / 64)
     return result
 
 

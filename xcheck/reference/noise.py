@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, displacement, random_bytes
+from xcheck.reference.grid import Coordinates, Grid, Probes, displacement, random_bytes
 from xcheck.reference.sampler import Sampler
-from xcheck.space import stretches
+from xcheck.space import LONG, stretches
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
 """Ulps that an input moves for one of the line."""
@@ -64,13 +64,29 @@ def noise_line(sampler: Sampler) -> RealArray:
 
 
 def short_line(sampler: Sampler) -> RealArray:
-    """Measure the noise on half of the points, with a safety to match; shape (m,), inf where values are missing."""
+    """Measure the noise on half of the points, with a safety to match; shape (m,), inf where values are missing.
+
+    Of so many inputs that points cost, it is read off the values along probes instead.
+    """
+    if sampler.problem.n >= LONG and sampler.directions.count > 1 and isinstance(sampler.directions, Probes):
+        return SHORT_SAFETY * _noise_along_probes(sampler)
     offsets = _line_offsets(sampler.grid)[:4]
     values = _along_line(sampler, offsets)
     center = sampler.center / sampler.size
     y = np.vstack([values - center, np.zeros_like(center)])
     noise = _residual(np.append(offsets, 0.0), y, 2, 5)
     return SHORT_SAFETY * _or_missing(sampler, offsets, y, np.where(np.isfinite(noise), noise, np.inf))
+
+
+def _noise_along_probes(sampler: Sampler) -> RealArray:
+    """Take for noise what of the finer even parts the coarser ones do not explain: no quadratic, and kinks with it."""
+    coarse, _, fine = sampler.grid.group(0)
+    samples = sampler.take((coarse, fine), np.arange(sampler.directions.count))
+    with np.errstate(invalid="ignore", over="ignore"):
+        even = (samples.above - samples.center) - (samples.center - samples.below)
+        rest = even[1] - even[0] * ((samples.plus[1] / samples.plus[0]) ** 2)[:, None]
+        noise = np.sqrt(np.mean(rest**2, axis=0) / 6)
+    return np.asarray(np.where(np.isfinite(noise), noise, np.inf))
 
 
 def _or_missing(sampler: Sampler, offsets: RealArray, y: RealArray, noise: RealArray) -> RealArray:
@@ -120,10 +136,11 @@ def _line_strides(problem: Problem, grid: Grid) -> RealArray:
     rng = np.random.default_rng((grid.seed, 1))
     multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
     table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()
-    scale, strides = problem.scale, np.empty(problem.n)
+    strides = problem.scale if problem.n >= LONG else problem.scale.copy()
     for part in stretches(problem.n):
-        drawn = random_bytes(rng, len(scale[part]), table)
-        np.multiply(drawn, scale[part] * 2.0 ** (1 - grid.precision), out=strides[part])
+        piece = strides[part]
+        piece *= 2.0 ** (1 - grid.precision)
+        piece *= random_bytes(rng, len(piece), table)
     return strides
 
 

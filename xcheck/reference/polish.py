@@ -76,6 +76,7 @@ def _extrapolate(ladder: Ladder, z: float, unit: float, first: Estimate) -> tupl
             noise = z * _noise_of(tau[i : last + 1], sigma[i : last + 1])
             bar = SAFETY * left + noise + 4 * unit * np.abs(value)
             bar = np.where(_holds(value, bar, last, sequence, tau, z * sigma, first), bar, np.inf)
+            bar = np.where(ladder.flat[last], np.inf, bar)  # values that do not move are rounded more coarsely
             better = bar < best_bar
             best, best_bar = np.where(better, value, best), np.where(better, bar, best_bar)
             best_noise = np.where(better, noise, best_noise)

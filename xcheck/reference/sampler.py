@@ -17,6 +17,8 @@ from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Directions, Grid, Probes, Rows
 
+NOTHING = np.empty((0, 0))
+
 Job = tuple[int, Rows, RealArray, RealArray, bool]
 """A level, directions, the places to go to, the displacements, and whether they lead ahead."""
 
@@ -72,6 +74,7 @@ class Sampler:
         spread: run-to-run standard deviation of f(x), zero for deterministic functions, shape (m,), normalised.
         size: the power of two near every output's magnitude, shape (m,).
         line: values beside the point that show the noise, not projected, shape (m of the problem,) each.
+        far: values at the far points, not projected, shape (k, m of the problem); None where they were left out.
         magnitude: |f(x)|, 0 where it is not finite, shape (m,), normalised. A problem in higher precision has
             differences from f(x) for values, so that its center is 0 and its magnitude is not.
         inner: the size of the numbers behind every output, |f(x)| unless the problem knows better, shape (m,),
@@ -85,8 +88,9 @@ class Sampler:
         grid: Grid,
         project: RealArray | None = None,
         line: RealArray | None = None,
+        far: RealArray | None = None,
     ) -> None:
-        """Evaluate the base levels' two outer members in every direction, the point once more, and the line.
+        """Evaluate the base levels' two outer members in every direction, the point once more, the line and far points.
 
         Args:
             problem: the function.
@@ -94,6 +98,8 @@ class Sampler:
             grid: how far.
             project: replace the outputs by `outputs @ project`, shape (m, r).
             line: points to begin the line with, shape (k, n); they are evaluated now if one batch holds everything.
+            far: points farther off; they are evaluated now if one batch holds everything and the function allows
+                batches.
         """
         self.problem = problem
         self.directions = directions
@@ -106,7 +112,9 @@ class Sampler:
         coarse, _, fine = grid.group(0)
         everything = np.arange(directions.count)
         self.line: list[RealArray] = []
-        self._evaluate([(coarse, everything), (fine, everything)], centers=1, line=line)
+        self.far: RealArray | None = None
+        beside = [NOTHING if points is None else points for points in (line, far)]
+        self._evaluate([(coarse, everything), (fine, everything)], 1, *beside)
         self._settle()
 
     def _settle(self) -> None:
@@ -199,33 +207,39 @@ class Sampler:
         spread = np.asarray(np.std(np.array(self._centers) / self.size, axis=0))
         return 2 * np.where(np.isfinite(spread), spread, 0.0)
 
-    def _evaluate(self, wanted: list[tuple[int, Rows]], centers: int = 0, line: RealArray | None = None) -> None:
+    def _evaluate(
+        self, wanted: list[tuple[int, Rows]], centers: int = 0, line: RealArray = NOTHING, far: RealArray = NOTHING
+    ) -> None:
         jobs = []
         for level, rows in wanted:
             plus, minus, ahead, behind = self.directions.steps(self.grid, level, rows)
             jobs += [(level, rows, plus, ahead, True), (level, rows, minus, behind, False)]
-        beside = np.empty((0, self.problem.n)) if line is None else line
-        total = centers + len(beside) + sum(len(job[1]) for job in jobs)
+        beside = len(line) + len(far)
+        total = centers + beside + sum(len(job[1]) for job in jobs)
         step = max(1, CHUNK // max(1, self.problem.n + self.problem.m))
         if total <= step:
-            # The line is neither first, where errors are read, nor last, where a batch is verified.
-            cut = total - len(beside) - len(jobs[-1][1])
+            # These are neither first, where errors are read, nor last, where a batch is verified.
+            cut = total - beside - len(jobs[-1][1])
+            after = cut + len(line)
             points = np.empty((total, self.problem.n))
             points[:centers] = self.problem.x
             self._displace(points[centers:cut], jobs[:-1])
-            points[cut : cut + len(beside)] = beside
-            self._displace(points[cut + len(beside) :], jobs[-1:])
-            found = self.problem.values(points)
+            if beside:
+                points[cut : after + len(far)] = np.concatenate([part for part in (line, far) if len(part)])
+            self._displace(points[cut + beside :], jobs[-1:])
+            found = self.problem.values(points, slice(after, after + len(far)))
             values = self.seen(found)
             self._centers += list(values[:centers])
-            self.line += list(found[cut : cut + len(beside)])
+            self.line += list(found[cut:after])
+            if len(far) and self.problem.batched:
+                self.far = found[after : after + len(far)]
             start = centers
             for job in jobs:
-                start += len(beside) if job is jobs[-1] else 0
+                start += beside if job is jobs[-1] else 0
                 self._store(job, values[start : start + len(job[1])])
                 start += len(job[1])
             return
-        self._centers += list(self._outputs(self._points([], centers))) if centers else []
+        self._centers += [value for _ in range(centers) for value in self._center(step == 1)]
         for job in jobs:
             parts = []
             for i in range(0, len(job[1]), step):
@@ -233,16 +247,22 @@ class Sampler:
                 parts.append(self._outputs_of(part, step == 1))
             self._store(job, np.concatenate(parts))
 
+    def _center(self, long: bool) -> RealArray:
+        x = self.problem.x
+        return (
+            self.seen(self.problem.value_of(lambda out, part: np.copyto(out, x[part])))
+            if long
+            else self._outputs(x[None])
+        )
+
     def _outputs_of(self, job: Job, long: bool) -> RealArray:
         if not long or not isinstance(self.directions, Probes):
-            return self._outputs(self._points([job], 0))
+            return self._outputs(self._points(job))
         return self.seen(self.problem.value_of(self.directions.writer(int(job[1][0]), float(job[2][0]))))
 
-    def _points(self, jobs: list[Job], centers: int) -> RealArray:
-        total = centers + sum(len(job[1]) for job in jobs)
-        points = np.empty((total, self.problem.n))
-        points[:centers] = self.problem.x
-        self._displace(points[centers:], jobs)
+    def _points(self, job: Job) -> RealArray:
+        points = np.empty((len(job[1]), self.problem.n))
+        self._displace(points, [job])
         return points
 
     def _displace(self, points: RealArray, jobs: list[Job]) -> None:

@@ -8,10 +8,12 @@ of the size of a step, the same values give an honest slope from larger distance
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 
 from xcheck.protocol import RealArray
+from xcheck.reference.far import blocks_moved, far_points
 from xcheck.reference.grid import Coordinates, Rows
 from xcheck.reference.screen import BLOCK
 from xcheck.reference.windows import Mask
@@ -29,6 +31,21 @@ ABRUPT = 2048.0
 LOUD = 2.0**10
 """A leap is this many times larger than what noise could do."""
 
+CLOSE = 2.0**-7
+"""Slopes along the line are measured over this share of the distance of its points."""
+
+OUTLYING = 32.0
+"""What the slopes do not explain in a leap is this many times larger than between most points."""
+
+WIDEST = 4.0
+"""How far the widest line reaches, in units of the largest input of the same block."""
+
+SMALL = 2**18
+"""Numbers in the points of one line and their values, at most, for all distances to be looked at."""
+
+QUICK = 1e-3
+"""Seconds that one evaluation may take for that."""
+
 STEPS = 3
 """So many leaps in different places make a staircase; a kink or a jump makes one."""
 
@@ -45,77 +62,106 @@ DOUBTED = 4
 """Directions of right claims that are, at most."""
 
 
-def step_sizes(witness: Witness, wanted: Mask, value: RealArray, most: int = LOOKED) -> RealArray:
-    """Return how high the steps are that the values of wanted entries move in, 0 where they do not, shape (d, m).
+@dataclass
+class Stairs:
+    """The steps that values move in, shape (d, m), normalised, 0 where they do not.
 
-    Costs 6 evaluations a direction, and up to 650 more where values leave the measured line abruptly.
+    Attributes:
+        height: how high they are.
+        slope: the slope that they may hide: their height over their distance.
+    """
+
+    height: RealArray
+    slope: RealArray
+
+
+def find_stairs(witness: Witness, wanted: Mask, value: RealArray, most: int = LOOKED) -> Stairs:
+    """Look for steps that the values of wanted entries move in.
+
+    Costs 6 evaluations a direction, and 195 for every distance that is looked at: up to ten where values leave the
+    measured line abruptly, and for wrong claims all of them where points are small.
 
     Args:
         witness: has measured the entries.
         wanted: which entries to look at, shape (d, m).
         value: the measured slopes, shape (d, m), normalised.
-        most: how many directions.
+        most: how many directions; fewer than `LOOKED` for claims that agree.
     """
-    result = np.zeros(wanted.shape)
+    result = Stairs(np.zeros(wanted.shape), np.zeros(wanted.shape))
     if not applies(witness):
         return result
     rows = np.flatnonzero(np.any(wanted, axis=1))[:most]
     _evaluate_far(witness, rows)
+    small = (witness.problem.n + witness.problem.m) * 3 * POINTS <= SMALL and witness.problem.seconds <= QUICK
     for row in rows:
         outputs = np.flatnonzero(wanted[row] & np.isfinite(value[row]))
         leap = _leap(witness, int(row), outputs, value[row, outputs])
-        for k in np.unique(leap[leap > 0]):
+        for k in np.unique(leap):
             which = outputs[leap == k]
-            for reach in np.minimum(SPANS[SPANS * k < 2.0] * k, 0.5):
-                if not np.all(result[row, which]):
-                    result[row, which] = np.maximum(
-                        result[row, which], _steps(witness, int(row), which, value[row, which], reach, most < LOOKED)
-                    )
+            reaches = np.minimum(SPANS[SPANS * k < 2.0] * k, 0.5) if k > 0 else np.zeros(0)
+            if small and most == LOOKED:
+                reaches = np.unique(np.append(reaches, _wide(witness, int(row))))
+            for reach in reaches:
+                which = which[result.height[row, which] == 0]
+                if len(which):
+                    found = _steps(witness, int(row), which, value[row, which], reach, most < LOOKED)
+                    result.height[row, which], result.slope[row, which] = found
     return result
 
 
+def _wide(witness: Witness, row: int) -> RealArray:
+    """Return distances up to a few times the largest input of the same block, in the input's scale."""
+    directions, problem = witness.directions, witness.problem
+    assert isinstance(directions, Coordinates)
+    at = int(directions.index[row])
+    block = next(b for b in problem.inputs.blocks if b.start <= at < b.start + b.size)
+    largest = float(np.max(np.abs(problem.x[block.slice])))
+    top = np.log2(np.maximum(WIDEST * largest / directions.scale[row], 1.0))
+    return np.asarray(0.5 * 2.0 ** np.arange(0.0, min(top, 60.0) + 1, 3.0))
+
+
 def applies(witness: Witness) -> bool:
-    """Tell whether steps can be told from noise: float64 values along coordinates, read as they are."""
-    plain = isinstance(witness.directions, Coordinates) and witness.grid.precision == 53
-    return plain and not witness.problem.relative and not witness.stepped and witness.sampler.repeatable
+    """Tell whether steps can be told from noise: values along coordinates, of inputs with digits enough."""
+    plain = isinstance(witness.directions, Coordinates) and witness.grid.precision >= 24
+    return plain and not witness.stepped and witness.sampler.repeatable
 
 
-def suspicious_lines(witness: Witness, passed: Mask, value: RealArray) -> Mask:
+def suspicious_lines(witness: Witness, passed: Mask, value: RealArray, bar: RealArray) -> Mask:
     """Tell which entries look exactly linear near the point and do not farther off, shape (d, m).
 
-    Linear functions do near and far, smooth ones not even near. All inputs of a block are moved at once, by a
-    thirty-second of their scales; costs two evaluations a block.
+    Linear functions do near and far, smooth ones not even near. All inputs of a block are moved at once (`far_points`);
+    costs two evaluations a block.
 
     Args:
         witness: has evaluated the base levels.
         passed: entries that agree so far.
-        value: their slopes, normalised.
+        value, bar: their slopes and error bars, normalised.
     """
     result = np.zeros(passed.shape, bool)
-    if not applies(witness) or len(witness.directions.scale) != witness.problem.n:
+    plain = applies(witness) and witness.grid.precision == 53 and not witness.problem.relative
+    if not plain or witness.directions.count != witness.problem.n:
         return result
     problem, sampler = witness.problem, witness.sampler
-    rng = np.random.default_rng((witness.grid.seed, 8))
-    asked = [(b.slice, _linear_outputs(witness, passed, b.slice)) for b in problem.inputs.blocks if b.size]
-    asked = [(part, outputs) for part, outputs in asked if len(outputs)]
+    blocks = blocks_moved(problem)
+    asked = [(k, b, _linear_outputs(witness, passed, b.slice)) for k, b in enumerate(blocks)]
+    asked = [(k, block, outputs) for k, block, outputs in asked if len(outputs)]
     if not asked:
         return result
-    points = np.repeat(problem.x[None], 2 * len(asked), axis=0)
-    for k, (part, _) in enumerate(asked):
-        size = part.stop - part.start
-        share = rng.choice([-1.0, 1.0], size) * rng.uniform(0.7, 1.0, size) * 2.0**-5
-        points[2 * k : 2 * k + 2, part] += np.outer([1.0, -1.0], share * witness.directions.scale[part])
-    found = sampler.seen(problem.values(points))
-    for k, (part, outputs) in enumerate(asked):
-        moved = points[2 * k : 2 * k + 2, part] - problem.x[part]
-        values = found[2 * k : 2 * k + 2, outputs] / sampler.size[outputs]
+    points = far_points(problem, witness.grid, witness.directions.scale, blocks)
+    places = np.array([[2 * k, 2 * k + 1] for k, _, _ in asked])
+    found = problem.values(points[places.ravel()]) if sampler.far is None else sampler.far[places.ravel()]
+    found = sampler.seen(found).reshape(*places.shape, -1)
+    for values, place, (_, block, outputs) in zip(found, places, asked, strict=True):
+        part = block.slice
+        moved = points[place, part] - problem.x[part]
+        values = values[:, outputs] / sampler.size[outputs]
         center = sampler.center[outputs] / sampler.size[outputs]
         steps = moved / witness.directions.scale[part]
-        slopes = value[part] if len(outputs) == value.shape[1] else value[part][:, outputs]
+        slopes, bars = (x[part] if len(outputs) == x.shape[1] else x[part][:, outputs] for x in (value, bar))
         off = np.abs(values - center - steps @ slopes)
         inputs = np.max(witness.directions.offset[part, None] * np.abs(slopes), axis=0)
         size = np.abs(values) + np.abs(center) + inputs + np.abs(steps) @ np.abs(slopes)
-        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs])
+        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs]) + np.abs(steps) @ bars
         result[part, outputs[np.any(off > quiet, axis=0)]] = True
     return result
 
@@ -157,39 +203,71 @@ def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealAr
     above, below, center = samples.above[:, 0, outputs], samples.below[:, 0, outputs], samples.center[outputs]
     plus, minus = samples.plus[:, 0, None], samples.minus[:, 0, None]
     rest = np.maximum(np.abs(above - center - value * plus), np.abs(center - below - value * minus))
+    odd = np.abs(above - below - value * (plus + minus))  # beside a curve, where the other is large
     size = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.abs(center))
     size = np.maximum(size, witness.directions.offset[row] * np.abs(value))  # the input is rounded as well
     quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
     result = np.zeros(len(outputs))
     for k in range(len(levels) - 1):  # the finest leap is the last to be written
         with np.errstate(invalid="ignore"):
+            abrupt = 4 * ((plus[k] + minus[k]) / (plus[k + 1] + minus[k + 1])) ** 3
             leaps = (rest[k] > LOUD * quiet[k]) & (rest[k + 1] <= rest[k] / ABRUPT)
+            leaps |= (odd[k] > LOUD * quiet[k]) & (odd[k + 1] <= odd[k] / abrupt)
         near = (plus[k] + minus[k])[0] / 2 <= samples.reach[0]
         result = np.where(leaps & near, (plus[k] + minus[k])[0] / 2, result)
     return result
 
 
-def _steps(witness: Witness, row: int, outputs: Rows, value: RealArray, reach: float, strict: bool) -> RealArray:
-    """Return how far values leap at most between neighbouring points of a line, where they leap in many places.
+def _steps(
+    witness: Witness, row: int, outputs: Rows, value: RealArray, reach: float, strict: bool
+) -> tuple[RealArray, RealArray]:
+    """Return how far values leap at most between neighbouring points of a line, and the slope of many such leaps.
 
-    With `strict`, their leaps have to be alike: those of a table, which a right claim may well be made for, are not.
+    A leap is what the slopes at both points do not explain (Euler and Maclaurin's sum with one correction); a staircase
+    makes many. With `strict`, leaps have to be alike: those of a table, which a right claim may well be made for, are
+    not.
+    """
+    t, values, slopes = _line(witness, row, outputs, reach)
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.diff(t)[:, None]
+        bend = np.gradient(slopes, axis=0)
+        explained = ((slopes[1:] + slopes[:-1]) / 2 - np.diff(bend, axis=0) / 12, slopes[1:], slopes[:-1])
+        left = np.min([np.abs(np.diff(values, axis=0) - slope * gap) for slope in explained], axis=0)  # steps spoil one
+        size = np.maximum(np.max(np.abs(values), axis=0), witness.directions.offset[row] * np.abs(value))
+        quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
+        loud = np.maximum(LOUD * quiet, OUTLYING * np.median(left, axis=0))
+        leaps = left > loud
+        around = np.pad(leaps, ((1, 1), (0, 0)))  # a smooth function leaves its residual in neighbours too
+        places = np.sum(leaps & ~around[:-2] & ~around[2:], axis=0)
+        stairs = (places >= STEPS) & np.all(np.isfinite(values), axis=0)
+        near = left[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
+        some = np.where(np.any(near > loud, axis=0), near, left[: len(near)])
+        height = np.max(some, axis=0)
+        alike = (not strict) | (height <= ALIKE * np.min(np.where(some > loud, some, np.inf), axis=0))
+        slope = height * np.sum(leaps, axis=0) / (2 * reach)
+    found = stairs & alike
+    return np.where(found, height, 0.0), np.where(found, slope, 0.0)
+
+
+def _line(witness: Witness, row: int, outputs: Rows, reach: float) -> tuple[RealArray, RealArray, RealArray]:
+    """Return places along one coordinate, the values there, and the slopes, measured over a small part of the gaps."""
+    gap = reach * 2 / POINTS
+    places = np.arange(-POINTS // 2, POINTS // 2 + 1) * gap
+    parts = [on_line(witness, row, outputs, places + shift) for shift in np.array([-CLOSE, 0.0, CLOSE]) * gap]
+    (before, below), (t, values), (after, above) = parts
+    return t, values, (above - below) / (after - before)[:, None]
+
+
+def on_line(witness: Witness, row: int, outputs: Rows, t: RealArray) -> tuple[RealArray, RealArray]:
+    """Evaluate along one coordinate at x + t as the dtype holds it.
+
+    Returns:
+        The displacements that it holds, and the values there, shape (len(t), len(outputs)), both normalised.
     """
     directions, sampler = witness.directions, witness.sampler
     assert isinstance(directions, Coordinates)
-    inputs = directions.offset[row] * np.abs(value)
-    t = np.arange(-POINTS // 2, POINTS // 2 + 1) * (reach * 2 / POINTS)
+    at, scale = directions.index[row], directions.scale[row]
     points = np.repeat(witness.problem.x[None], len(t), axis=0)
-    points[:, directions.index[row]] += t * directions.scale[row]
+    points[:, at] = directions.held(points[:, at] + t * scale, row)
     values = sampler.seen(witness.problem.values(points))[:, outputs] / sampler.size[outputs]
-    with np.errstate(invalid="ignore"):
-        bent = np.abs(values[:-2] - 2 * values[1:-1] + values[2:])
-        size = np.maximum(np.max(np.abs(values), axis=0), inputs)
-        quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
-        leaps = bent > LOUD * quiet
-        places = np.sum(leaps[1:] & ~leaps[:-1], axis=0) + leaps[0]
-        stairs = (places >= STEPS) & (np.median(bent, axis=0) <= quiet) & np.all(np.isfinite(values), axis=0)
-        near = bent[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
-        some = np.where(np.any(near > LOUD * quiet, axis=0), near, bent[: len(near)])
-        height = np.max(some, axis=0)
-        alike = (not strict) | (height <= ALIKE * np.min(np.where(some > LOUD * quiet, some, np.inf), axis=0))
-    return np.where(stairs & alike, height, 0.0)
+    return (points[:, at] - witness.problem.x[at]) / scale, np.asarray(values)

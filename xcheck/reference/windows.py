@@ -29,7 +29,7 @@ class Ladder:
         above, below: f(x + t+) - f(x) and f(x) - f(x - t-), shape (L, P).
         central, even, right, left: the quotients D, S, R and L of these, shape (L, P).
         sigma: standard deviation of a value, shape (L, P).
-        inner: the size of values that may be rounded inside the function: |f(x)|, and 1 in user units, shape (P,).
+        inner: the size of values that may be rounded inside the function, |f(x)| or more, shape (P,).
         reach: the largest step that is allowed, shape (P,).
     """
 

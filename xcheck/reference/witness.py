@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.estimate import Estimate, estimate, explain
+from xcheck.reference.estimate import Estimate, read
+from xcheck.reference.far import far_at_once, hidden_slopes, largest_values
 from xcheck.reference.grid import SPACING, Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
 from xcheck.reference.noise import line_points, noise_line, rounding_floor, short_line
 from xcheck.reference.sampler import Sampler, Samples
@@ -71,7 +73,9 @@ class Witness:
         self.directions = directions
         self.grid = Grid(problem.precision, seed, problem.value_bits)
         line = None if noise is not None else line_points(problem, self.grid, short=directions.count <= FEW)
-        self.sampler = Sampler(problem, directions, self.grid, project, line)
+        self.sampler = Sampler(
+            problem, directions, self.grid, project, line, far_at_once(problem, directions, self.grid)
+        )
         self.row_scale = np.zeros(self.sampler.m)
         self.slope_scale = np.zeros(self.sampler.m)
         self._partner = complex_partners(problem) if project is None else np.arange(self.sampler.m)
@@ -81,6 +85,8 @@ class Witness:
         self._begun = False
         self.stepped = False
         self.ceiling: RealArray | None = None
+        self._behind: RealArray | None = None
+        self._hidden: RealArray | None = None
         self._known_levels: dict[tuple[float, bool, frozenset[int]], tuple[int, ...]] = {}
 
     def fresh(self, rows: Rows) -> Witness:
@@ -111,7 +117,7 @@ class Witness:
         size = other.sampler.m
         other.row_scale, other.slope_scale, other._partner = np.zeros(size), np.zeros(size), np.arange(size)
         other.z = _quantile(entries)
-        other._noise, other._begun, other.ceiling = None, False, None
+        other._noise, other._begun, other.ceiling, other._behind = None, False, None, None
         return other
 
     @property
@@ -227,10 +233,31 @@ class Witness:
         """Return those of the levels whose steps stay in the neighbourhood of the inputs along a direction."""
         return allowed_levels(self.grid, self.directions, np.intp(row), levels)
 
-    def ladder(self, levels: tuple[int, ...], rows: Rows, keep: Mask) -> tuple[Ladder, RealArray]:
-        """Build the quotients of the kept pairs `(rows, outputs)` and the rounding part of their noise."""
+    def behind(self) -> RealArray:
+        """Return the size of the numbers that the outputs may be computed from, shape (m,), normalised.
+
+        That is the largest value seen towards the origin, and 1 in user units at least: near zero, what is inside
+        `x * (exp(1e-9 * x) - 1)` is rounded at the size of the exponential. Costs 2 evaluations, once.
+        """
+        if self._behind is None:
+            sampler, far = self.sampler, largest_values(self.problem)
+            if self.project is not None:
+                far = np.sqrt(far**2 @ self.project**2)
+            self._behind = np.maximum(sampler.inner, np.maximum(far, 1.0) / sampler.size)
+        return self._behind
+
+    def ladder(self, levels: tuple[int, ...], rows: Rows, keep: Mask, behind: bool = False) -> tuple[Ladder, RealArray]:
+        """Build the quotients of the kept pairs `(rows, outputs)` and the rounding part of their noise.
+
+        What numbers are behind the outputs is asked where something has not moved, and where `behind` says so.
+        """
         samples = self.sampler.take(levels, rows)
-        return _quotients(samples, self.noise(), self.grid, keep, self.sampler, self.value_scale())
+        ladder, floor = _quotients(samples, self.noise(), self.grid, keep, self.sampler, self.value_scale())
+        if behind or np.any(ladder.flat[-1]):
+            _, output = np.nonzero(keep)
+            inner = self.behind()[output] * (self.grid.value_unit / self.grid.unit)
+            ladder = replace(ladder, inner=inner)
+        return ladder, floor
 
     def rules(self, floor: RealArray) -> Rules:
         """Return the rules for windows."""
@@ -245,10 +272,32 @@ class Witness:
             if not np.any(keep):
                 continue
             ladder, floor = self.ladder(levels, rows[part], keep)
-            found = estimate(ladder, self.rules(floor))
-            explain(ladder, self.rules(floor), found)
+            found = read(ladder, self.rules(floor))
             row, output = np.nonzero(keep)
+            self._doubt_flat(found, rows[part[row]], output)
             result.put((part[row], output), found)
+
+    def hidden(self, rows: Rows, outputs: Rows) -> RealArray:
+        """Return what slopes the rounding of inner values may hide in entries that do not move, normalised.
+
+        Costs up to 216 evaluations, once.
+        """
+        if self.project is not None or not isinstance(self.directions, Coordinates):
+            return np.zeros(len(rows))
+        if self._hidden is None:
+            self._hidden = hidden_slopes(self.problem) / self.sampler.size
+        offset = self.directions.offset[rows]
+        return np.asarray(self._hidden[outputs] / np.where(offset > 0, offset, 0.5))
+
+    def _doubt_flat(self, found: Estimate, rows: Rows, outputs: Rows) -> None:
+        """Call flat entries saturated where values move in the steps of rounding farther off."""
+        flat = np.flatnonzero(found.status == Status.FLAT)
+        if not len(flat):
+            return
+        hidden = self.hidden(rows[flat], outputs[flat])
+        found.bar[flat] = np.maximum(found.bar[flat], hidden)
+        found.noise[flat] = np.maximum(found.noise[flat], hidden)
+        found.status[flat[hidden > 0]] = Status.SATURATED
 
     def _still(self, rows: Rows, open_: Mask) -> Mask:
         """Tell along which directions no wanted value has moved at the steps that are known from the beginning."""
@@ -357,7 +406,7 @@ def _quotients(
         growth = np.clip(np.where(np.isfinite(growth), growth, 1.0), 1.0, 16.0)
         sigma = np.maximum(floor, noise[output] * growth)
         right, left = up / plus, down / minus
-    inner = np.maximum(size, 1.0 / sampler.size[output]) * (grid.value_unit / grid.unit)
+    inner = size * (grid.value_unit / grid.unit)
     ladder = Ladder(
         np.array(samples.levels), plus, minus, up, down, central, even, right, left, sigma, inner, samples.reach[row]
     )

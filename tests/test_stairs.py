@@ -1,0 +1,158 @@
+"""Numbers inside that are rounded: values move in steps, or not at all, and a clean slope between them is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mpmath
+import numpy as np
+import pytest
+import torch
+
+import xcheck
+from xcheck.protocol import RealArray
+from xcheck.verdict import Verdict
+
+AGREE, DISAGREE, INCONCLUSIVE = Verdict.AGREE, Verdict.DISAGREE, Verdict.INCONCLUSIVE
+
+Function = Callable[[RealArray], RealArray]
+
+
+def naive_coth(x: RealArray) -> RealArray:
+    return 1 / np.tanh(x) - 1 / x
+
+
+def great_circle(x: RealArray) -> RealArray:
+    return np.arccos(np.clip(np.sin(0.7) * np.sin(0.7 + x) + np.cos(0.7) * np.cos(0.7 + x), -1, 1))
+
+
+def versine_ratio(x: RealArray) -> RealArray:
+    return (1 - np.cos(x)) / x**2
+
+
+def sine_ratio(x: RealArray) -> RealArray:
+    return (x - np.sin(x)) / x**3
+
+
+def compound(x: RealArray) -> RealArray:
+    return (1 + 1 / x) ** x
+
+
+def root_less_one(x: RealArray) -> RealArray:
+    return np.sqrt(1 + x) - 1
+
+
+CANCELLING: dict[str, tuple[Function, Callable[[mpmath.mpf], mpmath.mpf], float, float]] = {
+    "coth": (naive_coth, lambda x: mpmath.coth(x) - 1 / x, -10, -5),
+    "great circle": (great_circle, lambda x: x, -9, -5),
+    "versine": (versine_ratio, lambda x: (1 - mpmath.cos(x)) / x**2, -8, -5),
+    "sine": (sine_ratio, lambda x: (x - mpmath.sin(x)) / x**3, -6, -2),
+    "compound": (compound, lambda x: mpmath.exp(x * mpmath.log1p(1 / x)), 6, 12),
+    "root": (root_less_one, lambda x: mpmath.sqrt(1 + x) - 1, -15, -9),
+}
+
+
+@pytest.mark.parametrize("name", CANCELLING)
+def test_cancellation_inside_makes_no_verdict(name: str) -> None:
+    """What is right is never called wrong, and a slope of zero is not called right because values stand still."""
+    f, exact, low, high = CANCELLING[name]
+    rng = np.random.default_rng(4)
+    with mpmath.workdps(60):
+        for seed in range(12):
+            x = np.array([10 ** rng.uniform(low, high)])
+            point = mpmath.mpf(float(x[0]))
+            slope = float(mpmath.diff(exact, point, h=point * mpmath.mpf(10) ** -20))
+            right = xcheck.check(f, x, diagonal=lambda _, c=slope: np.array([c]), raises=False, seed=seed)
+            assert right.verdict is not DISAGREE, str(right)
+            zero = xcheck.check(f, x, diagonal=lambda _: np.zeros(1), raises=False, seed=seed)
+            limit = zero.comparisons[0].detection_limit
+            assert zero.verdict is not AGREE or (limit is not None and abs(slope) <= limit), str(zero)
+
+
+def entropy(z: torch.Tensor) -> torch.Tensor:
+    return -(torch.softmax(z, 0) * torch.log_softmax(z, 0)).sum()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "ahead"), [(torch.float64, (25, 34)), (torch.float64, (5, 15)), (torch.float32, (8, 14))]
+)
+def test_a_confident_softmax_is_not_called_wrong(dtype: torch.dtype, ahead: tuple[int, int]) -> None:
+    """The logarithm of its largest probability stands still between two roundings; the other terms move."""
+    rng = np.random.default_rng(5)
+    for seed in range(8):
+        z = torch.tensor(np.append(rng.uniform(*ahead), rng.normal(size=3))).to(dtype)
+        report = xcheck.check(entropy, z, raises=False, seed=seed)
+        assert all(c.verdict is not DISAGREE for c in report.comparisons if "finite" in str(c.reference)), str(report)
+
+
+def test_cancellation_beside_ordinary_entries() -> None:
+    def f(x: RealArray) -> RealArray:
+        return x * (1 - np.cos(x))
+
+    def exact(x: float) -> float:
+        with mpmath.workdps(60):
+            return float(mpmath.diff(lambda t: t * (1 - mpmath.cos(t)), mpmath.mpf(x)))
+
+    for seed, tiny in enumerate(10 ** np.random.default_rng(3).uniform(-9, -6, 12)):
+        x = np.array([tiny, 0.7, -1.3])
+        right = np.array([exact(float(t)) for t in x])
+        report = xcheck.check(f, x, diagonal=lambda _, c=right: c, raises=False, seed=seed)
+        assert report.verdict is not DISAGREE, str(report)
+        wrong = right * [1.0, 1.01, 1.0]
+        report = xcheck.check(f, x, diagonal=lambda _, c=wrong: c, raises=False, seed=seed)
+        assert report.verdict is DISAGREE, str(report)
+
+
+@pytest.mark.parametrize("f", [np.round, np.sign, lambda x: np.clip(x, -0.1, 0.1), lambda x: np.round(8 * x) / 8])
+def test_tables_are_flat(f: Function) -> None:
+    """Their steps are high: zero is right, and one is not."""
+    x = np.array([1.3, -0.7, 0.2134, -3.01, 30.2])
+    assert xcheck.check(f, x, diagonal=np.zeros_like, raises=False).verdict is AGREE
+    assert xcheck.check(f, x, diagonal=np.ones_like, raises=False).verdict is DISAGREE
+
+
+@pytest.mark.parametrize("point", [1.8322545066060894, 3.3229995166448827, 0.123456])
+def test_a_slope_of_zero_between_two_steps_is_not_wrong(point: float) -> None:
+    x = np.array([point, 0.7, -1.3])
+    report = xcheck.check(lambda x: np.round(x, 6), x, diagonal=np.zeros_like, raises=False)
+    assert report.verdict is not DISAGREE, str(report)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**27])
+def test_a_saturated_value_hides_slopes_of_its_own_size(scale: float) -> None:
+    """The rounding of `1 - tanh(x)**2` is that of the one in it, however the result is scaled."""
+    report = xcheck.check(
+        lambda x: scale * (1 - np.tanh(x) ** 2),
+        np.float64(21.0),
+        gradient=lambda x: scale * -2 * np.tanh(x) / np.cosh(x) ** 2,
+        raises=False,
+    )
+    assert report.verdict is not DISAGREE, str(report)
+
+
+class Scaled(torch.autograd.Function):
+    """The sine with a derivative that is too large by a factor."""
+
+    factor = 1.0
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x)
+        return torch.sin(x)
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, g: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        (x,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        return g * torch.cos(x) * Scaled.factor
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, AGREE), (1.03, DISAGREE), (1.1, DISAGREE)])
+def test_low_precision_excuses_no_factor(
+    dtype: torch.dtype, factor: float, verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is allowed for rounding is gone when the same rule runs in float64; a factor is not."""
+    monkeypatch.setattr(Scaled, "factor", factor)
+    for seed in range(4):
+        x = torch.tensor(np.random.default_rng(seed).normal(size=3)).to(dtype)
+        assert xcheck.check(Scaled.apply, x, raises=False, seed=seed).verdict is verdict
