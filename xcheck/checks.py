@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -49,6 +50,7 @@ from xcheck.rules import (
     examine_forward,
     examine_products,
     examine_reverse,
+    is_linear_in_float64,
     repeats_itself,
 )
 from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, summarise
@@ -311,7 +313,7 @@ def _check_given(
     if seconds <= (arena.budget if isinstance(arena.budget, float) else SECONDS):
         for claim in claims:
             source = claim.claim.source
-            found.add_all(_examine_given(arena, claim, read[source], given.get(source[:-1]), kwargs))
+            _examine_given(arena, claim, read[source], given.get(source[:-1]), kwargs, found)
     found.unchecked += [line for claim in claims for line in claim.unchecked]
     modes = {"vjp": supports_vjp(problem.backend), "jvp": supports_jvp(problem.backend)}
     for mode in (mode for mode, there in modes.items() if there):
@@ -324,7 +326,8 @@ def _examine_given(
     reader: Callable[[Problem], Given],
     derivative: Derivative | None,
     kwargs: Mapping[str, Any],
-) -> list[Comparison]:
+    found: _Findings,
+) -> None:
     """Ask a given derivative once more for the same, or with one product more whether it is linear."""
     problem, claim = arena.problem, given.claim
     diagonal = claim.value.ndim == 1
@@ -333,7 +336,7 @@ def _examine_given(
         return problem.entry(k, k) if diagonal else problem.entry(*divmod(k, problem.n))
 
     if not repeats_itself(problem):
-        return []
+        return
     product: Product | None = None
     rows = claim.value
     if derivative is not None and claim.source in ("vjp=", "jvp="):
@@ -341,11 +344,15 @@ def _examine_given(
         rows = claim.value if claim.source == "vjp=" else claim.value.T
         product = lambda v: np.ravel(read(problem, derivative, kwargs, v[None]).claim.value)  # noqa: E731
         if is_linear(problem, rows, product):
-            return []
+            return
+    fault: Comparison | str | None
     fault = compare_again(problem, claim.value, claim.source, lambda: reader(problem).claim.value, name)
     if fault is None and product is not None:
         fault = examine_products(problem, rows, claim.source, product)
-    return [] if fault is None else [fault]
+    if isinstance(fault, Comparison):
+        found.add(fault)
+    elif fault is not None:
+        found.notes.append(fault)
 
 
 def _probe_given(arena: Arena, given: Given) -> tuple[Comparison, Bed]:
@@ -473,8 +480,8 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
             faults: list[Comparison] = []
-            if claim is reverse and claim.doubtful:
-                faults = _examine_rule(arena, "vjp", found)
+            if claim is reverse and (claim.doubtful or not _scales_in_float64(arena)):
+                faults = _examine_rule(arena, "vjp", found, comparison)
             elif claim is forward and comparison.verdict is not Verdict.AGREE:
                 faults = _examine_rule(arena, "jvp", found)
                 if faults:
@@ -501,12 +508,21 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             found.add(comparison, bed)
 
 
-def _examine_rule(arena: Arena, mode: str, found: _Findings) -> list[Comparison]:
-    """Look at a rule that showed something no linear map does; where that was nothing but an exception, note it."""
+def _scales_in_float64(arena: Arena) -> bool:
+    """Tell whether a rule of lower precision is linear in float64, where its cotangents may be larger."""
+    return arena.wide is arena.problem or arena.problem.random or is_linear_in_float64(arena.wide)
+
+
+def _examine_rule(arena: Arena, mode: str, found: _Findings, values: Comparison | None = None) -> list[Comparison]:
+    """Look at a rule that showed something no linear map does, knowing what was found of its `values`, if anything.
+
+    Where that was nothing but an exception, note it.
+    """
     examine = examine_reverse if mode == "vjp" else examine_forward
     source = f"{arena.problem.backend.name}/{mode}"
+    limit = values.relative_limit if values is not None and values.verdict is Verdict.AGREE else inf
     try:
-        faults, notes = examine(arena.problem, arena.wide)
+        faults, notes = examine(arena.problem, arena.wide, limit)
     except Exception as error:
         found.notes.append(f"{source} raises {type(error).__name__} for some vectors: {_first_line(error)}")
         return []

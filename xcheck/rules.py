@@ -2,21 +2,22 @@
 
 A pullback is a linear map of its cotangent, and a pushforward of its tangent. Scaling a vector by a power of two, and
 changing its sign, scales every number in between exactly, so that the product has to scale bit for bit; only under- and
-overflow are in the way. Sums of two vectors are held to less, since rounding differs there.
+overflow are in the way. Sums of two vectors are held to less, since rounding differs there. Rules that iterate to a
+tolerance of their own lose digits of small vectors: all that is asked of these is that nothing is lost that the verdict
+on the values would have seen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.comparison import WORST, Comparison, Entry, Source
 from xcheck.consistency import FARTHER, ROUNDING, neighbours
-from xcheck.derivatives import LEAST, Forward, Reverse, enlarged
+from xcheck.derivatives import LEAST, Forward, Reverse, enlarged, reduced, unit_cotangent
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import signed_probes
@@ -27,7 +28,13 @@ SCALES_BY = 1e-3
 """A scaled product that misses the scaled result by more than this share of it is no rounding: that would be none."""
 
 ADDS_UP = {53: 2.0**-4, 24: 2.0**-4, 11: 2.0**-3, 8: 2.0**-2}
-"""The same for sums of two products, next to the terms, by significand bits: rounding inside may take part there."""
+"""The same where rounding inside may take part, by significand bits: sums of two products, other orders of a sum."""
+
+SCATTER = 16
+"""Times what a product misses of itself, made once more or as a sum, that its rounding may take other ones off."""
+
+REPEATS = 2.0**-20
+"""How far, next to its largest entry, a given derivative may be from what it said before."""
 
 LOST = 2.0**24
 """Products within this factor of the smallest normal number lose bits and are left alone."""
@@ -55,7 +62,8 @@ class _Rule:
         base: vectors that are not special, shape (3, k).
         space: names the places of a product.
         verb: how a product comes about.
-        wide: the same rule in float64, if that is another one.
+        wide: makes the same rule in float64, if that is another one.
+        limit: an error of this size, next to the largest of a product of the base vectors, was not seen.
     """
 
     problem: Problem
@@ -67,14 +75,16 @@ class _Rule:
     space: Space
     verb: str
     wide: Callable[[], _Rule] | None = None
+    limit: float = np.inf
 
-    def differs(self, claimed: RealArray, expected: RealArray, magnitude: RealArray, share: float) -> NDArray[np.bool_]:
-        """Tell where two finite products are farther apart than `share` of a magnitude, and rounding of the largest."""
+    def differs(
+        self, claimed: RealArray, expected: RealArray, magnitude: RealArray, share: float, slack: float = 0.0
+    ) -> NDArray[np.bool_]:
+        """Tell where finite products differ by more than a share of a magnitude, rounding of the largest and slack."""
         precision = self.problem.precision
         finite = np.isfinite(claimed) & np.isfinite(expected)
-        largest = np.max(magnitude, initial=0.0, where=np.isfinite(magnitude))
-        bound = share * magnitude + ROUNDING[precision] * 2.0**-precision * min(1.0, share * 2**8) * largest
-        return finite & (np.abs(claimed - expected) > bound + LEAST[precision])
+        bound = share * magnitude + ROUNDING[precision] * 2.0**-precision * min(1.0, share * 2**8) * _largest(magnitude)
+        return finite & (np.abs(claimed - expected) > bound + LEAST[precision] + slack)
 
     def verdict(
         self,
@@ -94,46 +104,65 @@ class _Rule:
         return _disagreement((self.source, against), self.quantity, wrong, claimed, expected, bar, reason, name)
 
 
-def examine_reverse(problem: Problem, wide: Problem | None = None) -> tuple[list[Comparison], list[str]]:
+def examine_reverse(
+    problem: Problem, wide: Problem | None = None, limit: float = np.inf
+) -> tuple[list[Comparison], list[str]]:
     """Look closely at a pullback that showed something a linear map does not do.
 
-    Returns what is wrong with it, and notes: a rule that raises for cotangents in other memory gives no wrong value.
+    Returns what is wrong with it, and notes: a rule that raises for cotangents of other sizes or in other memory gives
+    no wrong value.
 
-    Costs one evaluation in reverse mode and about eight pullbacks.
+    Costs one evaluation in reverse mode and about ten pullbacks.
 
     Args:
         problem: the function.
-        wide: its float64 shadow, in which cotangents that are too small for its own dtype are tried out.
+        wide: its float64 shadow. What is wrong with the size of a cotangent has to be wrong there as well, and larger
+            ones are tried out there.
+        limit: the relative size of an error in the pullbacks of unit cotangents that was not seen.
 
     Raises:
         NotImplementedError: there is no reverse rule.
     """
     reverse = Reverse(problem)
-    rule = _reverse_rule(problem, reverse)
+    rule = replace(_reverse_rule(problem, reverse), limit=limit)
     if wide is not None and wide is not problem:
         rule = replace(rule, wide=lambda: _reverse_rule(wide, Reverse(wide)))
     with np.errstate(all="ignore"):
-        layout = _layout(rule, reverse)
-        found = [next(_faults(rule), None), layout, _in_place(problem, reverse, rule.base[0])]
-    faults = [c for c in found if isinstance(c, Comparison)]
-    return faults, [layout] if isinstance(layout, str) else []
+        found = [_fault(rule), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
+    return [c for c in found if isinstance(c, Comparison)], [line for line in found if isinstance(line, str)]
 
 
-def examine_forward(problem: Problem, wide: Problem | None = None) -> tuple[list[Comparison], list[str]]:
-    """Look closely at a pushforward, as `examine_reverse` does at a pullback; costs about six pushforwards.
+def examine_forward(
+    problem: Problem, wide: Problem | None = None, limit: float = np.inf
+) -> tuple[list[Comparison], list[str]]:
+    """Look closely at a pushforward, as `examine_reverse` does at a pullback; costs about seven pushforwards.
 
     Raises:
         NotImplementedError: there is no forward rule.
     """
-    rule = _forward_rule(problem)
+    rule = replace(_forward_rule(problem), limit=limit)
     if wide is not None and wide is not problem:
         rule = replace(rule, wide=lambda: _forward_rule(wide))
     with np.errstate(all="ignore"):
-        return list(islice(_faults(rule), 1)), []
+        found = _fault(rule)
+    return [found] if isinstance(found, Comparison) else [], [found] if isinstance(found, str) else []
+
+
+def is_linear_in_float64(wide: Problem) -> bool:
+    """Tell whether the float64 shadow of a rule scales with its cotangent; it takes larger ones than its own dtype.
+
+    Costs one evaluation in reverse mode and two pullbacks.
+    """
+    with np.errstate(all="ignore"):
+        try:
+            rule = _reverse_rule(wide, Reverse(wide))
+            return not np.any(_scaled(rule, rule.product(rule.base[0]), -enlarged(wide))[1])
+        except Exception:
+            return True  # it does not run in float64
 
 
 def _reverse_rule(problem: Problem, reverse: Reverse) -> _Rule:
-    base = signed_probes(np.random.default_rng(13), 3, problem.m)
+    base = signed_probes(np.random.default_rng(13), 3, problem.m) * unit_cotangent(problem)
     source = f"{problem.backend.name}/vjp"
     return _Rule(problem, source, "pullback", "cotangent", reverse.pull, base, problem.inputs, "pulled back")
 
@@ -144,34 +173,49 @@ def _forward_rule(problem: Problem) -> _Rule:
     return _Rule(problem, source, "pushforward", "tangent", push, base, problem.outputs, "pushed forward")
 
 
+def _fault(rule: _Rule) -> Comparison | str | None:
+    """Return the first thing that is wrong with a rule, or that it raises for some vectors."""
+    try:
+        fault = next(_faults(rule), None)
+        return fault if fault is not None or rule.wide is None else next(_faults(rule.wide()), None)
+    except Exception as error:
+        return f"{rule.source} raises {type(error).__name__} for some {rule.vector}s: {_first_line(error)}"
+
+
 def _faults(rule: _Rule) -> Iterator[Comparison]:
     a = rule.product(rule.base[0])
-    sizes = np.abs(a)
+    sizes, share = np.abs(a), ADDS_UP[rule.problem.precision]
     again = rule.product(rule.base[0])
-    wrong = rule.differs(again, a, sizes, SCALES_BY)
+    wrong = rule.differs(again, a, sizes, share)
     if np.any(wrong):
         reason = NOT_REPEATABLE.format(vector=rule.vector)
-        yield rule.verdict(wrong, again, a, SCALES_BY * sizes, "itself, once more", reason, "a second time")
+        yield rule.verdict(wrong, again, a, share * sizes, "itself, once more", reason, "a second time")
         return
-    size = enlarged(rule.problem)
-    for factor in (-size, 1 / size):
-        scaled, wrong = _scaled(rule, a, factor)
-        if np.any(wrong) and (rule.wide is None or factor < 0 or _misses(rule.wide(), factor)):
+    for factor in (-enlarged(rule.problem), reduced(rule.problem)):
+        scaled, wrong = _scaled(rule, a, factor, SCATTER * _largest(np.abs(again - a)))
+        if np.any(wrong) and (rule.wide is None or _misses(rule.wide(), factor)):
             how = f"from {factor:.7g} times a {rule.vector}, and divided by that"
             reason = NOT_LINEAR.format(vector=rule.vector)
             yield rule.verdict(wrong, scaled, a, SCALES_BY * sizes, "itself, scaled", reason, how)
     yield from _sums(rule, a)
 
 
-def _scaled(rule: _Rule, a: RealArray, factor: float) -> tuple[RealArray, NDArray[np.bool_]]:
+def _scaled(rule: _Rule, a: RealArray, factor: float, slack: float = 0.0) -> tuple[RealArray, NDArray[np.bool_]]:
     """Return the product of the scaled vector, scaled back, and where it is not `a`."""
     scaled, sizes = rule.product(factor * rule.base[0]) / factor, np.abs(a)
-    kept = min(1.0, abs(factor)) * sizes >= LOST * LEAST[rule.problem.precision]
-    return scaled, rule.differs(scaled, a, sizes, SCALES_BY) & (kept | (abs(factor) > 1))
+    if abs(factor) > 1:
+        return scaled, rule.differs(scaled, a, sizes, SCALES_BY, slack)
+    kept = factor * sizes >= LOST * LEAST[rule.problem.precision]
+    unseen = rule.limit / factor * _largest(sizes)
+    return scaled, rule.differs(scaled, a, sizes, SCALES_BY, slack + unseen) & kept
 
 
 def _misses(rule: _Rule, factor: float) -> bool:
     return bool(np.any(_scaled(rule, rule.product(rule.base[0]), factor)[1]))
+
+
+def _largest(sizes: RealArray) -> float:
+    return float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
 
 
 def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
@@ -189,17 +233,26 @@ def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
 
 
 def _layout(rule: _Rule, reverse: Reverse) -> Comparison | str | None:
-    plain = rule.product(rule.base[0])
-    try:
-        strided = reverse.pull_native(reverse.cotangents(rule.base[0], strided=True))
-    except Exception as error:
-        line = str(error).strip().partition("\n")[0][:160]
-        return f"{rule.source} raises {type(error).__name__} for a cotangent that is not contiguous in memory: {line}"
-    wrong = rule.differs(strided, plain, np.abs(plain), SCALES_BY)
-    if not np.any(wrong):
+    """Pull back the same cotangents in other memory; both have to differ, by more than other orders of sums explain."""
+    share, found = ADDS_UP[rule.problem.precision], []
+    first, second = rule.base[:2]
+    a, b = rule.product(first), rule.product(second)
+    rounding = _largest(np.abs(rule.product(first + second) - (a + b)))
+    for cotangent, plain in ((first, a), (second, b)):
+        try:
+            strided = reverse.pull_native(reverse.cotangents(cotangent, strided=True))
+        except Exception as error:
+            kind, line = type(error).__name__, _first_line(error)
+            return f"{rule.source} raises {kind} for a cotangent that is not contiguous in memory: {line}"
+        bar = share * np.abs(plain) + SCATTER * rounding
+        found.append((rule.differs(strided, plain, np.abs(plain), share, SCATTER * rounding), strided, plain, bar))
+    if not all(np.any(wrong) for wrong, *_ in found):
         return None
-    bar = SCALES_BY * np.abs(plain)
-    return rule.verdict(wrong, strided, plain, bar, "itself, contiguous", LAYOUT, "from a cotangent with other strides")
+    return rule.verdict(*found[0], "itself, contiguous", LAYOUT, "from a cotangent with other strides")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:160]
 
 
 def _in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Comparison | None:
@@ -220,7 +273,10 @@ def _in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Compa
 def compare_again(
     problem: Problem, claimed: RealArray, source: str, again: Callable[[], RealArray], name: Callable[[int], str]
 ) -> Comparison | None:
-    """Hold a derivative against what it says when asked once more; None if that is the same up to rounding.
+    """Hold a derivative against what it says when asked once more; None if that is much the same.
+
+    What starts from its last result may well differ by more than rounding; `REPEATS`, next to the largest entry, is
+    beyond that.
 
     Args:
         problem: the function.
@@ -233,7 +289,7 @@ def compare_again(
         before, now = claimed.ravel(), again().ravel()
         largest = np.max(np.abs(before), initial=0.0, where=np.isfinite(before))
         same = (before == now) | (np.isnan(before) & np.isnan(now))
-        same |= np.abs(now - before) <= ROUNDING[problem.precision] * 2.0**-problem.precision * largest
+        same |= np.abs(now - before) <= max(REPEATS, ROUNDING[problem.precision] * 2.0**-problem.precision) * largest
     if np.all(same):
         return None
     sources = (source, "itself, once more")
@@ -242,8 +298,10 @@ def compare_again(
 
 def examine_products(
     problem: Problem, claimed: RealArray, source: str, product: Callable[[RealArray], RealArray]
-) -> Comparison | None:
-    """Look closely at a given `vjp=` or `jvp=` that showed something a linear map does not do; costs about six calls.
+) -> Comparison | str | None:
+    """Look closely at a given `vjp=` or `jvp=` that showed something a linear map does not do; costs about seven calls.
+
+    Returns what is wrong with it, or that it raises for some vectors.
 
     Args:
         problem: the function.
@@ -257,7 +315,7 @@ def examine_products(
     verb = "pulled back" if reverse else "pushed forward"
     rule = _Rule(problem, source, *names, product, base, problem.inputs if reverse else problem.outputs, verb)
     with np.errstate(all="ignore"):
-        return next(_faults(rule), None)
+        return _fault(rule)
 
 
 def repeats_itself(problem: Problem) -> bool:
