@@ -126,6 +126,64 @@ def test_a_clipped_gradient_of_tensorflow_is_found() -> None:
         assert any("not linear in its cotangent" in c.reason for c in report.comparisons), str(report)
 
 
+def equilibrium(tolerance: float) -> Callable[..., Any]:
+    """Make `z = tanh(z W + x)`; both directions iterate until a step is below `tolerance`, and raise if none is."""
+    weights = torch.tensor(np.random.default_rng(1).normal(size=(4, 4)) / 6)
+
+    def solve(step: Callable[[Any], Any], z: Any) -> Any:
+        for _ in range(1000):
+            before, z = z, step(z)
+            if (z - before).abs().max() < tolerance:
+                return z
+        raise RuntimeError("it does not end")
+
+    def forward(x: Any) -> Any:
+        return solve(lambda z: torch.tanh(z @ weights.to(x.dtype) + x), torch.zeros_like(x))
+
+    def backward(x: Any, g: Any) -> Any:
+        slopes = 1 - forward(x) ** 2
+        return slopes * solve(lambda u: g + (slopes * u) @ weights.to(x.dtype).T, g)
+
+    return operator(forward, backward)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-6), ("float32", 1e-5), ("float64", 1e-12)])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_backward_that_iterates_to_a_tolerance_ends_and_is_linear(dtype: str, tolerance: float, seed: int) -> None:
+    x = torch.tensor(np.random.default_rng(seed).normal(size=(3, 4))).to(getattr(torch, dtype))
+    report = check(equilibrium(tolerance), x)
+    assert not any("raises" in note for note in report.notes), str(report)
+    assert [c.quantity for c in report.comparisons] == ["Jacobian"]
+
+
+def test_a_backward_that_raises_for_large_cotangents_is_told() -> None:
+    def backward(x: Any, g: Any) -> Any:
+        if g.abs().max() > 100:
+            raise OverflowError("too large")
+        return 2 * x * g
+
+    report = check(operator(lambda x: x**2, backward), torch.tensor(X))
+    assert report.ok
+    assert any("torch/vjp raises OverflowError for some cotangents: too large" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2])
+def test_a_matrix_exponential_that_squares_more_often_for_large_cotangents_is_right(dtype: str) -> None:
+    for seed in range(4):
+        x = torch.tensor(np.random.default_rng(seed).normal(size=(4, 4))).to(getattr(torch, dtype))
+        assert check(torch.linalg.matrix_exp, x).verdict is not DISAGREE
+
+
+def test_a_given_gradient_may_differ_by_what_an_iteration_leaves() -> None:
+    calls = []
+
+    def gradient(x: Any) -> Any:
+        calls.append(0)
+        return np.cos(x) * (1 + 1e-12 * len(calls))
+
+    assert check(lambda x: np.sum(np.sin(x)), X[0], gradient=gradient).ok
+
+
 RIGHT = {
     "large": lambda x: 1e150 * torch.sin(x),
     "small": lambda x: 1e-150 * torch.sin(x),
