@@ -156,3 +156,14 @@ def test_low_precision_excuses_no_factor(
     for seed in range(4):
         x = torch.tensor(np.random.default_rng(seed).normal(size=3)).to(dtype)
         assert xcheck.check(Scaled.apply, x, raises=False, seed=seed).verdict is verdict
+
+
+@pytest.mark.parametrize("x", [1e-18, 1e-17, 3e-17])
+def test_a_root_that_steps_hide_may_be_steeper_than_any_secant(x: float) -> None:
+    def slope(x: Any) -> Any:
+        return 1 / np.sqrt(2 * x)
+
+    report = xcheck.check(lambda x: np.arccos(1 - x), np.array([x]), diagonal=slope, raises=False)
+
+    assert report.verdict is not Verdict.DISAGREE
+    assert not any("does not depend" in note for note in report.notes)

@@ -26,9 +26,11 @@ NO_RULE = (
     "no autograd formula was registered",  # torch.library.custom_op without register_autograd
     "jvp is not implemented for the c++ API",  # torch::autograd::Function
     "marked with @once_differentiable",
+    "derivative for aten::",  # ... is not implemented: heaviside, nextafter
 )
 """What a RuntimeError says when it means that a rule is missing; other missing rules are NotImplementedErrors."""
 
+SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented the batching rule"
 
 LONG = 2**20
 """From this many numbers on, copies of an input are spared."""
@@ -176,11 +178,20 @@ class TorchBackend:
         return [next(found) if x.requires_grad else None for x in leaves]
 
     def batch(self, f: Function, /) -> Function:
-        """Map `f` with `torch.func.vmap`; pullbacks of this adapter may be mapped too, pushforwards may not."""
+        """Map `f` with `torch.func.vmap`; pullbacks of this adapter may be mapped too, pushforwards may not.
+
+        Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
+        """
         import torch
 
         mapped: Function = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
-        return mapped
+
+        def run(xs: Sequence[Any]) -> Sequence[Any]:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", SLOWLY_MAPPED)
+                return mapped(xs)
+
+        return run
 
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:

@@ -100,8 +100,10 @@ def hidden_slopes(problem: Problem) -> RealArray:
             return np.zeros(problem.m)
         rough &= _along_ray(problem, times, APART[1])[1]  # what oscillates fast is smooth at closer points
         center = 0.0 if problem.relative else problem.y
-        secants = np.where(rough, np.abs(values - center) / np.abs(times - 1)[:, None], 0.0)
-        return np.asarray(np.where(_small_steps(values, rough), 2 * np.max(secants, axis=0), 0.0))
+        change = np.where(rough, np.abs(values - center), 0.0)
+        slope = np.max(change / np.abs(times - 1)[:, None], axis=0)
+        first = np.min(np.where(change > 0, change, np.inf), axis=0)  # within |x|, values may have changed by as much
+        return np.asarray(np.where(_small_steps(values, rough), 2 * np.maximum(slope, first), 0.0))
 
 
 def _along_ray(problem: Problem, times: RealArray, apart: float) -> tuple[RealArray, NDArray[np.bool_]]:

@@ -211,7 +211,12 @@ class Witness:
         return result
 
     def ignores(self, rows: Rows) -> bool:
-        """Tell whether no value evaluated along these directions differs from the one at the point."""
+        """Tell whether no value evaluated along these directions differs from the one at the point.
+
+        Where values move in the steps of rounding farther off, nothing is said.
+        """
+        if self._hidden is not None and np.any(self._hidden > 0):
+            return False
         coarse, _, fine = self.grid.group(0)
         for part in (rows[:1], rows):  # most functions answer at the first direction
             samples = self.sampler.take((coarse, fine), part)
