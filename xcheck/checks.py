@@ -482,7 +482,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             faults: list[Comparison] = []
             if claim is reverse and (claim.doubtful or not _scales_in_float64(arena)):
                 faults = _examine_rule(arena, "vjp", found, comparison)
-            elif claim is forward and comparison.verdict is not Verdict.AGREE:
+            elif claim is forward and comparison.verdict is Verdict.DISAGREE:
                 faults = _examine_rule(arena, "jvp", found)
                 if faults:
                     plain = partial(forward_jacobian, plain=True)

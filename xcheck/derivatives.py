@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import floor, inf, log2
 from typing import Any
 
 import numpy as np
@@ -96,7 +97,8 @@ class Reverse:
             cotangents: what to pull back.
             tested: whether to make that pullback, one more, where nothing is batched too.
         """
-        count, size = len(cotangents), enlarged(self.problem) * unit_cotangent(self.problem)
+        count, unit = len(cotangents), unit_cotangent(self.problem)
+        size = enlarged(self.problem) * unit
         weights = np.random.default_rng(0).uniform(1.0, 2.0, count)
         weights[::2] /= 8
         if count >= getattr(self.problem.backend, "batch_from", 2) and not self.problem.random:
@@ -106,7 +108,6 @@ class Reverse:
                 return rows
         rows = np.array([self.pull(w) for w in cotangents]).reshape(count, self.problem.n)
         if tested and count:
-            unit = unit_cotangent(self.problem)
             weights = unit * _large_and_small(self.problem, weights)  # they meet where outputs share an input
             self._doubt(rows, weights, self._pull_tested(weights @ cotangents))
         return rows
@@ -331,10 +332,10 @@ def unit_cotangent(problem: Problem) -> float:
 
     A rule inside a function that divides by a thousand gets cotangents of a thousandth.
     """
-    largest = np.max(np.abs(problem.y), initial=0.0, where=np.isfinite(problem.y))
-    with np.errstate(all="ignore"):
-        orders = np.floor(np.log2(problem.typical / largest)) if largest > 0 else 0.0
-    return float(2.0 ** min(max(float(orders), 0.0), UNITS[problem.precision]))
+    largest = float(np.max(np.abs(problem.y), initial=0.0))
+    known = 0 < largest < inf and 0 < problem.typical < inf
+    orders = log2(problem.typical) - log2(largest) if known else 0.0
+    return float(2.0 ** floor(min(max(orders, 0.0), UNITS[problem.precision])))
 
 
 def _large_and_small(problem: Problem, weights: RealArray) -> RealArray:
