@@ -6,22 +6,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from math import inf
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from xcheck.budget import MANY, Budget, Plan, plan, read_budget
+from xcheck.budget import MANY, SECONDS, Budget, Plan, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
-from xcheck.derivatives import forward_jacobian, quantity_of, reverse_jacobian
+from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.kernel import compare_values, judge_kernel, note_reference, with_ulps
-from xcheck.planting import Planted, Plants, plant
+from xcheck.planting import Planted, Plants, Product, plant
 from xcheck.probing import (
     Arena,
     Products,
@@ -43,6 +44,15 @@ from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Power, Report
+from xcheck.rules import (
+    compare_again,
+    compare_value,
+    examine_forward,
+    examine_products,
+    examine_reverse,
+    is_linear_in_float64,
+    repeats_itself,
+)
 from xcheck.second_order import (
     compare_linearity,
     gradient_arena,
@@ -185,6 +195,10 @@ class _Findings:
         self.comparisons.append(comparison)
         self.beds.append(bed)
 
+    def add_all(self, comparisons: Sequence[Comparison]) -> None:
+        for comparison in comparisons:
+            self.add(comparison)
+
 
 def _examine(
     arena: Arena,
@@ -286,7 +300,9 @@ def _check_given(
     if value_and_gradient is not None:
         pair = value_and_gradient
         read["has_gradient="] = lambda p: given_gradient(p, lambda *a, **k: pair(*a, **k)[1], kwargs, "has_gradient=")
+    start = perf_counter()
     claims = [reader(problem) for reader in read.values()]
+    seconds = perf_counter() - start
     rows = [claim for claim in claims if not whole and claim.claim.value.shape == (1, problem.n)]
     rest = [claim for claim in claims if not any(claim is row for row in rows)]
     for claim in rows:
@@ -301,10 +317,49 @@ def _check_given(
             found.add(*_compare_given(arena, witness, claim, read[claim.claim.source]))
         _note_ignored(arena, witness, found)
         found.notes += holomorphy(problem, witness)
+    if seconds <= (arena.budget if isinstance(arena.budget, float) else SECONDS):
+        for claim in claims:
+            source = claim.claim.source
+            _examine_given(arena, claim, read[source], given.get(source[:-1]), kwargs, found)
     found.unchecked += [line for claim in claims for line in claim.unchecked]
     modes = {"vjp": supports_vjp(problem.backend), "jvp": supports_jvp(problem.backend)}
     for mode in (mode for mode, there in modes.items() if there):
         found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
+
+
+def _examine_given(
+    arena: Arena,
+    given: Given,
+    reader: Callable[[Problem], Given],
+    derivative: Derivative | None,
+    kwargs: Mapping[str, Any],
+    found: _Findings,
+) -> None:
+    """Ask a given derivative once more for the same, or with one product more whether it is linear."""
+    problem, claim = arena.problem, given.claim
+    diagonal = claim.value.ndim == 1
+
+    def name(k: int) -> str:
+        return problem.entry(k, k) if diagonal else problem.entry(*divmod(k, problem.n))
+
+    if not repeats_itself(problem):
+        return
+    product: Product | None = None
+    rows = claim.value
+    if derivative is not None and claim.source in ("vjp=", "jvp="):
+        read = given_vjp if claim.source == "vjp=" else given_jvp
+        rows = claim.value if claim.source == "vjp=" else claim.value.T
+        product = lambda v: np.ravel(read(problem, derivative, kwargs, v[None]).claim.value)  # noqa: E731
+        if is_linear(problem, rows, product):
+            return
+    fault: Comparison | str | None
+    fault = compare_again(problem, claim.value, claim.source, lambda: reader(problem).claim.value, name)
+    if fault is None and product is not None:
+        fault = examine_products(problem, rows, claim.source, product)
+    if isinstance(fault, Comparison):
+        found.add(fault)
+    elif fault is not None:
+        found.notes.append(fault)
 
 
 def _probe_given(arena: Arena, given: Given) -> tuple[Comparison, Bed]:
@@ -431,7 +486,18 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
+            faults: list[Comparison] = []
+            if claim is reverse and (claim.doubtful or not _scales_in_float64(arena)):
+                faults = _examine_rule(arena, "vjp", found, comparison)
+            elif claim is forward and comparison.verdict is Verdict.DISAGREE:
+                faults = _examine_rule(arena, "jvp", found)
+                if faults:
+                    plain = partial(forward_jacobian, plain=True)
+                    claim = forward = plain(problem)
+                    comparison, judgement, bed = _compare_backend(arena, witness, claim, plain)
             found.add(comparison, bed)
+            found.add_all(faults)
+            _compare_value(arena, claim.source, claim.outputs, found)
             missing = judgement.without_derivative()
             undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
     _note_ignored(arena, witness, found)
@@ -449,6 +515,46 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             found.add(comparison, bed)
 
 
+def _scales_in_float64(arena: Arena) -> bool:
+    """Tell whether a rule of lower precision is linear in float64, where its cotangents may be larger."""
+    return arena.wide is arena.problem or arena.problem.random or is_linear_in_float64(arena.wide)
+
+
+def _examine_rule(arena: Arena, mode: str, found: _Findings, values: Comparison | None = None) -> list[Comparison]:
+    """Look at a rule that showed something no linear map does, knowing what was found of its `values`, if anything.
+
+    Where that was nothing but an exception, note it.
+    """
+    examine = examine_reverse if mode == "vjp" else examine_forward
+    source = f"{arena.problem.backend.name}/{mode}"
+    limit = values.relative_limit if values is not None and values.verdict is Verdict.AGREE else inf
+    try:
+        faults, notes = examine(arena.problem, arena.wide, limit)
+    except Exception as error:
+        found.notes.append(f"{source} raises {type(error).__name__} for some vectors: {_first_line(error)}")
+        return []
+    found.notes += notes
+    return faults
+
+
+def _compare_value(arena: Arena, source: str, outputs: RealArray | None, found: _Findings) -> None:
+    """Compare the value that a derivative came with; once for what both modes say."""
+    problem = arena.problem
+    if outputs is None:
+        return
+
+    def again() -> RealArray:
+        if source.endswith("/vjp"):
+            return Reverse(problem).outputs
+        forward = Forward(problem)
+        forward.push(np.zeros(problem.n))
+        return forward.outputs
+
+    comparison = compare_value(problem, outputs, source, again)
+    if comparison is not None:
+        found.add(comparison)
+
+
 def _check_by_probes(arena: Arena, found: _Findings) -> None:
     """Compare reverse mode with the reference, and forward mode with reverse mode, or with the reference as well."""
     problem = arena.problem
@@ -457,13 +563,15 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
         vectors = mirror(problem, vectors)
     makers: list[Callable[[Plants], Products]] = []
     sources: list[Products] = []
+    values: list[Callable[[], RealArray]] = []
     for mode in ("vjp", "jvp"):
         if mode == "jvp" and makers and problem.m == 1:
             continue  # with one output, inner products with reverse mode tell as much
         try:
-            make = _maker(arena, mode, vectors)
+            make, value = _maker(arena, mode, vectors)
             sources.append(make(()))
             makers.append(make)
+            values.append(value)
         except NotImplementedError as error:
             found.unchecked.append(f"{problem.backend.name}/{mode}: no rule ({_first_line(error)})")
         except Exception as error:
@@ -472,9 +580,17 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
             found.unchecked.append(
                 f"{problem.backend.name}/{mode}: raised {type(error).__name__} ({_first_line(error)})"
             )
-    if makers:
-        for comparison, bed in _compare_products(arena, vectors, makers, sources):
-            found.add(comparison, bed)
+    results = _compare_products(arena, vectors, makers, sources) if makers else []
+    for (comparison, bed), value in zip(results, values, strict=True):
+        _, _, mode = comparison.claim.source.rpartition("/")
+        faults: list[Comparison] = []
+        if comparison.verdict is Verdict.DISAGREE:
+            faults = _examine_rule(arena, mode, found)
+        if faults and mode == "vjp":
+            ((comparison, bed),) = _compare_products(arena, vectors, [_maker(arena, mode, vectors, plain=True)[0]])
+        found.add(comparison, bed)
+        found.add_all(faults)
+        _compare_value(arena, comparison.claim.source, value(), found)
     reverse = next((claim for claim in sources if claim.weights is not None), None)
     if reverse is not None and (len(sources) == 2 or (problem.m == 1 and _has_both(problem))):
         gradient = None
@@ -483,19 +599,30 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
         few = vectors[:1] if problem.n >= MANY else vectors
         modes = _modes(arena, gradient, None, found, vectors=few)
         if modes is not None and modes.verdict is Verdict.DISAGREE and len(sources) == 1:
-            for comparison, bed in _compare_products(arena, vectors, [_maker(arena, "jvp", vectors)]):
+            for comparison, bed in _compare_products(arena, vectors, [_maker(arena, "jvp", vectors)[0]]):
                 found.add(comparison, bed)
 
 
-def _maker(arena: Arena, mode: str, vectors: RealArray) -> Callable[[Plants], Products]:
-    """Return what makes the products of a mode with the probes, with errors in them where some are planted."""
+def _maker(
+    arena: Arena, mode: str, vectors: RealArray, plain: bool = False
+) -> tuple[Callable[[Plants], Products], Callable[[], RealArray]]:
+    """Return what makes the products of a mode with the probes, with errors in them where some are planted.
+
+    Besides, what tells the function's value as computed along with them.
+    """
     if mode == "vjp":
-        rows = pulled_rows(arena)
+        rows = pulled_rows(arena, plain)
         kept = rows.remembered()
-        return lambda planted: reverse_products(arena, kept.planted(planted) if planted else rows, vectors)
+        return (
+            lambda planted: reverse_products(arena, kept.planted(planted) if planted else rows, vectors),
+            lambda: rows.outputs,
+        )
     columns = pushes(arena)
     known = columns.remembered()
-    return lambda planted: forward_products(arena, known.planted(planted) if planted else columns, vectors)
+    return (
+        lambda planted: forward_products(arena, known.planted(planted) if planted else columns, vectors),
+        lambda: columns.forward.outputs,
+    )
 
 
 def _modes(
@@ -536,6 +663,8 @@ def _modes(
         return DISAGREE if np.any(modes.wrong) else INCONCLUSIVE if np.any(modes.excused) else AGREE
 
     found.add(comparison, bed_of_products((problem.n, problem.m), modes.worth, again, problem.entry))
+    if modes.doubtful or (which is not problem and np.any(modes.wrong)):
+        found.add_all(_examine_rule(arena, "vjp" if reverse is None and forward is not None else "jvp", found))
     return comparison
 
 

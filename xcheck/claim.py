@@ -21,6 +21,7 @@ class Claim:
         precision: significand bits of the arithmetic that it was computed in; its rounding error follows from them.
         outputs: the function's value as computed along with it, shape (m,); None if it came without one.
         unconnected: inputs for which the framework returned None; their entries hold 0 and were never computed.
+        doubtful: whether products with it showed something that products with a matrix do not.
     """
 
     quantity: Quantity
@@ -29,3 +30,4 @@ class Claim:
     precision: int = 53
     outputs: RealArray | None = None
     unconnected: tuple[str, ...] = ()
+    doubtful: bool = False

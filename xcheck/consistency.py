@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, Entry, Source
-from xcheck.derivatives import Forward, Reverse, forward_jacobian, quantity_of, reverse_jacobian
+from xcheck.derivatives import Forward, Reverse, enlarged, quantity_of
+from xcheck.judgement import SUBNORMAL
 from xcheck.planting import Plants, Product, plant, plant_in_push
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
@@ -39,6 +40,9 @@ SCATTERS = 2.0**-30
 
 NEIGHBOURS = 4
 """Points a few ulps away at which such gaps are measured again."""
+
+FARTHER = 2.0**-30
+"""How far, next to the inputs, other such points are: rounding of an inner 1 does not move with the ulps of 1e-4."""
 
 NO_DERIVATIVE = "the modes differ where the point has no derivative, or where one of them is not finite"
 
@@ -91,6 +95,7 @@ class Modes:
         wrong: which of them disagree.
         excused: which of them are inconclusive.
         inputs, outputs: the probes, shapes (k, n) and (k, m).
+        doubtful: whether a first, enlarged probe disagreed: one of the modes may not be linear.
     """
 
     side: _Side
@@ -99,6 +104,7 @@ class Modes:
     excused: NDArray[np.bool_]
     inputs: RealArray
     outputs: RealArray
+    doubtful: bool = False
 
     def worth(self, output: int, place: int) -> tuple[float, float]:
         """Return the most that an error of 1 in one entry is worth in a product, and how far that one is off now."""
@@ -131,16 +137,18 @@ def judge_modes(
     if single:
         v, w = (_probe_of_all_digits(rng, size, problem.precision) for size in (problem.n, problem.m))
         v *= problem.scale
-        side = _measure(ways, v, w)
     else:
         v, w = _probes(problem, rng, vectors)
-        side = _from_matrices(reverse, forward, v) or _measure(ways, v, w)
-    allowed = ROUNDING[problem.precision] * 2.0**-problem.precision * side.magnitude
-    if not np.all(np.abs(side.forward - side.reverse) <= allowed):
+    known = None if single else _from_matrices(reverse, forward, v)
+    side = known or _measure(replace(ways, size=-enlarged(problem)), v, w)
+    least = SUBNORMAL[problem.precision] * (2 + np.max(np.sum(np.abs(v), axis=1)) + np.max(np.sum(np.abs(w), axis=1)))
+    allowed = ROUNDING[problem.precision] * 2.0**-problem.precision * side.magnitude + least
+    differ_at_once = not np.all(np.abs(side.forward - side.reverse) <= allowed)
+    if differ_at_once:
         if single:
             v, w = _probes(problem, rng, None)
         side = _measure(ways, v, w)
-        allowed = _allowed(ways, v, w, side)
+        allowed = _allowed(ways, v, w, side) + least
     apart = np.abs(side.forward - side.reverse)
     tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
     if np.any((apart > allowed) & tiny):
@@ -148,7 +156,7 @@ def judge_modes(
     equal = (side.forward == side.reverse) | (np.isnan(side.forward) & np.isnan(side.reverse))
     differ = ~((apart <= allowed) & np.isfinite(apart)) & ~equal  # next to an infinite entry anything is allowed
     excused = differ & (_excused(side, undecided) | ~np.isfinite(apart))
-    return Modes(side, allowed, differ & ~excused, excused, v, w)
+    return Modes(side, allowed, differ & ~excused, excused, v, w, known is None and differ_at_once)
 
 
 def summarise_modes(problem: Problem, found: Modes) -> Comparison:
@@ -196,15 +204,25 @@ def _excused(side: _Side, undecided: Undecided | None) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class _Ways:
-    """Where products come from: Jacobians that are at hand, or the problem's two modes."""
+    """Where products come from: Jacobians that are at hand, or the problem's two modes.
+
+    Vectors are scaled by `size`, a power of two, and products back, which changes nothing unless a mode is not linear.
+    """
 
     problem: Problem
     reverse: Claim | None
     forward: Claim | None
     planted: Plants = ()
+    size: float = 1.0
 
     def pusher(self) -> Product:
-        return plant_in_push(Forward(self.problem).push, self.planted)
+        return plant_in_push(self._scaled(Forward(self.problem).push), self.planted)
+
+    def puller(self) -> Product:
+        return self._scaled(Reverse(self.problem).pull)
+
+    def _scaled(self, product: Product) -> Product:
+        return product if self.size == 1.0 else lambda vector: product(vector * self.size) / self.size
 
 
 def _allowed(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:
@@ -258,13 +276,13 @@ def _from_matrices(reverse: Claim | None, forward: Claim | None, v: RealArray) -
 
 
 def _measure(ways: _Ways, v: RealArray, w: RealArray) -> _Side:
-    problem, reverse, forward = ways.problem, ways.reverse, ways.forward
+    reverse, forward = ways.reverse, ways.forward
     if reverse is not None:
         push = ways.pusher()
         pushed = np.array([push(x) for x in v])
         pulled, magnitude = _products(reverse.value, v)
         return _Side(pushed, pulled, magnitude + np.abs(pushed))
-    pull = Reverse(problem).pull
+    pull = ways.puller()
     pulled = np.array([pull(x) for x in w])
     if forward is not None:
         magnitude = np.abs(w) @ np.abs(forward.value) + np.abs(pulled)
@@ -288,23 +306,38 @@ def _products(matrix: RealArray, vectors: RealArray) -> tuple[RealArray, RealArr
 
 
 def _scatter(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:
-    """Measure how the gap between the modes changes at points a few ulps away: a mistake stays, rounding does not."""
-    gaps = [side.forward - side.reverse]
-    for here in neighbours(ways.problem):
-        reverse = None if ways.reverse is None else reverse_jacobian(here)
-        forward = None if ways.forward is None or reverse is not None else forward_jacobian(here)
-        there = _measure(replace(ways, problem=here, reverse=reverse, forward=forward), v, w)
-        gaps.append(there.forward - there.reverse)
+    """Measure how the gap between the modes changes beside the point, and with the size of the vectors.
+
+    A mistake stays, rounding does not: some rules sum other terms for larger vectors, or round numbers that only a
+    larger change of the input moves.
+    """
+    problem, size = ways.problem, enlarged(ways.problem)
+    others = [replace(ways, problem=p) for p in (*neighbours(problem), *neighbours(problem, FARTHER))]
+    others += [replace(ways, size=s) for s in (size, 1 / size)]
+    gaps = [side.forward - side.reverse, *(_gap(other, v, w) for other in others)]
     spread = np.max(gaps, axis=0) - np.min(gaps, axis=0)
     spread = np.where(np.isfinite(spread), spread, 0.0)
     return np.broadcast_to(2 * np.max(spread, axis=0), spread.shape)
 
 
-def neighbours(problem: Problem) -> list[Problem]:
-    """Return the problem at a few points that are some ulps away."""
+def _gap(ways: _Ways, v: RealArray, w: RealArray) -> RealArray:
+    """Return how far the modes are apart, with the Jacobian that was at hand made anew."""
+    problem, size = ways.problem, ways.size
+    if ways.reverse is not None:
+        rows = Reverse(problem).pull_rows(size * np.eye(problem.m)) / size
+        ways = replace(ways, reverse=replace(ways.reverse, value=rows), forward=None)
+    elif ways.forward is not None:
+        columns = Forward(problem).push_rows(size * np.eye(problem.n)) / size
+        ways = replace(ways, forward=replace(ways.forward, value=columns.T))
+    there = _measure(ways, v, w)
+    return there.forward - there.reverse
+
+
+def neighbours(problem: Problem, farthest: float = 0.0) -> list[Problem]:
+    """Return the problem at a few points that are some ulps away, or a share of every input up to `farthest`."""
     rng = np.random.default_rng(8)
-    ulps = rng.integers(-8, 9, (NEIGHBOURS, problem.n)) * 2.0 ** (1 - problem.precision)
-    return [replace(problem, x=x) for x in problem.x * (1 + ulps)]
+    steps = rng.integers(-8, 9, (NEIGHBOURS, problem.n)) * max(2.0 ** (1 - problem.precision), farthest / 8)
+    return [replace(problem, x=x) for x in problem.x * (1 + steps)]
 
 
 def _linearity_noise(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import floor, inf, log2
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xcheck.claim import Claim, Quantity
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import Function, Native, RealArray, SupportsBatch, supports_batch, supports_jvp, supports_vjp
 from xcheck.space import Block
+
+ENLARGED = {53: 10, 24: 2, 11: 4, 8: 4}
+"""Binary orders by which vectors grow to see whether a rule is linear, by significand bits of the dtype.
+
+No more, since a rule that iterates until steps are below 1e-6 in float32, or 1e-12 in float64, never ends where one
+unit in the last place of what it iterates is larger than that; and matrix exponentials lose bits with its size.
+"""
+
+UNITS = {53: 10, 24: 10, 11: 4, 8: 10}
+"""Binary orders by which cotangents of a function with small values are larger than 1 to begin with, at most."""
+
+REDUCED = {53: 20, 24: 2, 11: 4, 8: 4}
+"""Binary orders by which they shrink."""
+
+LEAST = {53: 2.0**-1022, 24: 2.0**-126, 11: 2.0**-14, 8: 2.0**-126}
+"""The smallest number with all its bits, by significand bits of the dtype."""
+
+DOUBTFUL = {53: 256.0, 24: 256.0, 11: 32.0, 8: 32.0}
+"""Units of roundoff, next to the terms, by which sums of products may differ without a closer look."""
 
 FEW = 65
 """Up to this many pushforwards are made one by one: not every framework can map forward mode, and asking costs time."""
@@ -22,6 +43,7 @@ class Reverse:
     Attributes:
         outputs: the value as computed on the way, shape (m,).
         unconnected: names of the inputs that the framework returned None for.
+        doubtful: whether a product showed something that a linear map does not do.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -38,12 +60,17 @@ class Reverse:
         self._likes = list(ys)
         self.outputs = problem.from_native(ys)
         self.unconnected: tuple[str, ...] = ()
+        self.doubtful = False
 
     def pull(self, cotangent: RealArray) -> RealArray:
         """Pull one cotangent `(m,)` back to `(n,)`; places of unconnected inputs hold 0."""
+        return self.pull_native(self.cotangents(cotangent))
+
+    def pull_native(self, cotangents: Sequence[Native]) -> RealArray:
+        """Pull one cotangent back, made of native arrays."""
         problem = self.problem
         problem.pin()
-        gradients = list(self._native(self._cotangents(cotangent)))
+        gradients = list(self._native(cotangents))
         blocks = problem.inputs.blocks
         self.unconnected = tuple(b.name for b, g in zip(blocks, gradients, strict=True) if g is None)
         result = np.empty(problem.n)
@@ -52,21 +79,63 @@ class Reverse:
             gradients[i] = None  # large ones are let go before the next is copied
         return result
 
-    def pull_rows(self, cotangents: RealArray) -> RealArray:
+    def pull_enlarged(self, cotangent: RealArray) -> RealArray:
+        """Pull a large multiple of a cotangent back and divide by it: the same, unless the rule is not linear."""
+        size = -enlarged(self.problem) * unit_cotangent(self.problem)
+        with np.errstate(all="ignore"):
+            result = self.pull(size * cotangent)
+            result /= size
+            return result if np.isfinite(np.sum(result)) else self.pull(cotangent)  # it may have overflowed
+
+    def pull_rows(self, cotangents: RealArray, tested: bool = False) -> RealArray:
         """Pull cotangents `(k, m)` back to `(k, n)`, in batched calls where that is possible and gives the same.
 
-        The batched result is trusted only after a random combination of its rows equals one plain pullback.
+        The batched result is trusted only after a random combination of its rows equals one plain pullback. That one
+        is of an enlarged cotangent in memory of other strides, so that it tells whether the rule is linear as well.
+
+        Args:
+            cotangents: what to pull back.
+            tested: whether to make that pullback, one more, where nothing is batched too.
         """
-        if len(cotangents) >= getattr(self.problem.backend, "batch_from", 2) and not self.problem.random:
-            rows = self._pull_batched(cotangents)
+        count, unit = len(cotangents), unit_cotangent(self.problem)
+        size = enlarged(self.problem) * unit
+        weights = np.random.default_rng(0).uniform(1.0, 2.0, count)
+        weights[::2] /= 8
+        if count >= getattr(self.problem.backend, "batch_from", 2) and not self.problem.random:
+            expected = self._pull_tested(-size * (weights @ cotangents)) / -size
+            rows = self._pull_batched(cotangents, weights, expected)
             if rows is not None:
                 return rows
-        return np.array([self.pull(w) for w in cotangents]).reshape(len(cotangents), self.problem.n)
+        rows = np.array([self.pull(w) for w in cotangents]).reshape(count, self.problem.n)
+        if tested and count:
+            weights = unit * _large_and_small(self.problem, weights)  # they meet where outputs share an input
+            self._doubt(rows, weights, self._pull_tested(weights @ cotangents))
+        return rows
 
-    def _pull_batched(self, cotangents: RealArray) -> RealArray | None:
+    def _doubt(self, rows: RealArray, weights: RealArray, expected: RealArray) -> None:
+        units = DOUBTFUL[self.problem.precision]
+        self.doubtful = self.doubtful or not _is_combination(self.problem, rows, weights, expected, units)
+
+    def _pull_tested(self, cotangent: RealArray) -> RealArray:
+        """Pull one cotangent back, in memory of other strides than usual, and look at it again afterwards.
+
+        A rule that raises, for the strides or for the size, is doubtful; what it gives is then unknown.
+        """
+        cotangents = self.cotangents(cotangent, strided=True)
+        try:
+            result = self.pull_native(cotangents)
+        except Exception:
+            self.doubtful = True
+            try:
+                return self.pull(cotangent)
+            except Exception:
+                return np.full(self.problem.n, np.nan)
+        if self.changed(cotangents, cotangent) is not None:
+            self.doubtful = True
+        return result
+
+    def _pull_batched(self, cotangents: RealArray, weights: RealArray, expected: RealArray) -> RealArray | None:
         backend = self.problem.backend
-        weights = np.random.default_rng(0).uniform(1.0, 2.0, len(cotangents))
-        expected = self.pull(weights @ cotangents)
         connected = [i for i, b in enumerate(self.problem.inputs.blocks) if b.name not in self.unconnected]
         if not supports_batch(backend) or not connected:
             return None
@@ -80,12 +149,33 @@ class Reverse:
             blocks = self.problem.inputs.blocks
             return self._join([next(parts) if i in connected else None for i in range(len(blocks))], (count,))
 
-        return _batched(backend, pull, self.problem, cotangents, self._cotangents, join, weights, expected)
+        small = reduced(self.problem)
+        more = np.vstack([cotangents, small * (weights @ cotangents)])
+        rows = _batched(backend, pull, self.problem, more, self.cotangents, join)
+        if rows is None or not _is_combination(self.problem, rows[:-1], weights, expected):
+            return None
+        if self.problem.precision < 24:
+            self._doubt(rows[:-1], weights, expected)
+        self._doubt(rows[:-1], small * weights, rows[-1])
+        return rows[:-1]
 
-    def _cotangents(self, cotangents: RealArray) -> list[Native]:
+    def cotangents(self, cotangents: RealArray, strided: bool = False) -> list[Native]:
+        """Turn cotangents `(*lead, m)` into native arrays, in memory of other strides if asked, where there is such."""
         problem = self.problem
         arrays = problem.outputs.unpack(cotangents)
-        return [problem.backend.from_numpy(a, like=y) for a, y in zip(arrays, self._likes, strict=True)]
+        places = zip(arrays, self._likes, strict=True)
+        if strided:
+            return [_strided(problem, a, like=y) for a, y in places]
+        return [problem.backend.from_numpy(a, like=y) for a, y in places]
+
+    def changed(self, cotangents: Sequence[Native], cotangent: RealArray) -> RealArray | None:
+        """Return what native cotangents made of `cotangent` hold now, None if they hold the same."""
+        if not any(_has_strides(g) for g in cotangents):
+            return None  # nobody can write to it
+        arrays, read = self.problem.outputs.unpack(cotangent), self.problem.backend.to_numpy
+        if all(np.array_equal(read(g), a) for g, a in zip(cotangents, arrays, strict=True)):
+            return None
+        return self.problem.from_native(cotangents)
 
     def _join(self, gradients: Sequence[Native | None], lead: tuple[int, ...]) -> RealArray:
         blocks = self.problem.inputs.blocks
@@ -130,15 +220,15 @@ class Forward:
         The batched result is trusted only after a random combination of its rows equals one plain pushforward.
         """
         if len(tangents) >= max(getattr(self.backend, "batch_from", 2), FEW) and not self.problem.random:
+            weights = np.random.default_rng(0).uniform(1.0, 2.0, len(tangents))
+            expected = self.push(weights @ tangents)
             rows = self._push_batched(tangents)
-            if rows is not None:
+            if rows is not None and _is_combination(self.problem, rows, weights, expected):
                 return rows
         return np.array([self.push(v) for v in tangents]).reshape(len(tangents), self.problem.m)
 
     def _push_batched(self, tangents: RealArray) -> RealArray | None:
         problem, backend = self.problem, self.backend
-        weights = np.random.default_rng(0).uniform(1.0, 2.0, len(tangents))
-        expected = self.push(weights @ tangents)
         connected = [i for i, b in enumerate(problem.outputs.blocks) if b.name not in self.unconnected]
         if not supports_batch(backend) or not connected:
             return None
@@ -153,7 +243,7 @@ class Forward:
             blocks = problem.outputs.blocks
             return self._join([next(parts) if i in connected else None for i in range(len(blocks))], (count,))
 
-        return _batched(backend, push, problem, tangents, problem.to_native, join, weights, expected)
+        return _batched(backend, push, problem, tangents, problem.to_native, join)
 
     def _join(self, dys: Sequence[Native | None], lead: tuple[int, ...]) -> RealArray:
         blocks = self.problem.outputs.blocks
@@ -169,7 +259,7 @@ def quantity_of(problem: Problem) -> Quantity:
 def reverse_jacobian(problem: Problem) -> Claim:
     """Stack pullbacks of the standard basis as rows.
 
-    Costs m pullbacks, in few batched calls where the backend can. The error is rounding only.
+    Costs m + 1 pullbacks, in few batched calls where the backend can. The error is rounding only.
 
     Returns:
         A claim whose value has shape (m, n).
@@ -178,15 +268,27 @@ def reverse_jacobian(problem: Problem) -> Claim:
         NotImplementedError: there is no reverse rule.
     """
     reverse = Reverse(problem)
-    value = reverse.pull_rows(np.eye(problem.m))
-    source = f"{problem.backend.name}/vjp"
-    return Claim(quantity_of(problem), value, source, problem.precision, reverse.outputs, reverse.unconnected)
+    value = reverse.pull_rows(np.eye(problem.m), tested=True)
+    return Claim(
+        quantity_of(problem),
+        value,
+        f"{problem.backend.name}/vjp",
+        problem.precision,
+        reverse.outputs,
+        reverse.unconnected,
+        reverse.doubtful,
+    )
 
 
-def forward_jacobian(problem: Problem) -> Claim:
+def forward_jacobian(problem: Problem, plain: bool = False) -> Claim:
     """Stack pushforwards of the standard basis as columns.
 
-    Costs n pushforwards. The error is rounding only.
+    Costs n pushforwards. The error is rounding only. Every other unit tangent, or a lone one, is enlarged by a power of
+    two, which changes nothing unless the rule is not linear.
+
+    Args:
+        problem: the function.
+        plain: whether to leave all unit tangents as they are.
 
     Returns:
         A claim whose value has shape (m, n).
@@ -195,7 +297,12 @@ def forward_jacobian(problem: Problem) -> Claim:
         NotImplementedError: there is no forward rule.
     """
     forward = Forward(problem)
-    value = forward.push_rows(np.eye(problem.n)).T
+    sizes = np.ones(problem.n)
+    if not plain and problem.n < FEW:
+        sizes[1 if problem.n > 1 else 0 :: 2] = -enlarged(problem)
+    value = (forward.push_rows(np.diag(sizes)) / sizes[:, None] + 0.0).T
+    for j in np.flatnonzero((sizes != 1) & ~np.all(np.isfinite(value), axis=0)):
+        value[:, j] = forward.push(np.eye(problem.n)[j])  # it may have overflowed
     source = f"{problem.backend.name}/jvp"
     return Claim(quantity_of(problem), value, source, problem.precision, forward.outputs, forward.unconnected)
 
@@ -210,6 +317,76 @@ def first_claim(problem: Problem) -> Claim | None:
     return None
 
 
+def enlarged(problem: Problem) -> float:
+    """Return the power of two by which vectors grow to see whether a rule is linear."""
+    return float(2.0 ** ENLARGED[problem.precision])
+
+
+def reduced(problem: Problem) -> float:
+    """Return the power of two by which they shrink."""
+    return float(2.0 ** -REDUCED[problem.precision])
+
+
+def unit_cotangent(problem: Problem) -> float:
+    """Return a power of two, 1 or more, by which cotangents do to small values what those of 1 do to others.
+
+    A rule inside a function that divides by a thousand gets cotangents of a thousandth.
+    """
+    largest = float(np.max(np.abs(problem.y), initial=0.0))
+    known = 0 < largest < inf and 0 < problem.typical < inf
+    orders = log2(problem.typical) - log2(largest) if known else 0.0
+    return float(2.0 ** floor(min(max(orders, 0.0), UNITS[problem.precision])))
+
+
+def _large_and_small(problem: Problem, weights: RealArray) -> RealArray:
+    scales = np.full(len(weights), -enlarged(problem))
+    scales[1::3] = reduced(problem)
+    return np.asarray(weights * scales)
+
+
+def is_linear(problem: Problem, rows: RealArray, product: Callable[[RealArray], RealArray]) -> bool:
+    """Tell whether the product with one vector, large in some places and small in others, is that with a matrix.
+
+    Args:
+        problem: whose precision counts.
+        rows: the products with unit vectors, shape (k, r).
+        product: of a vector (k,), shape (r,).
+    """
+    weights = np.random.default_rng(0).uniform(1.0, 2.0, len(rows))
+    weights[::2] /= 8
+    weights = _large_and_small(problem, weights)
+    try:
+        expected: RealArray = product(weights)
+    except Exception:  # which says nothing of other vectors
+        return False
+    return _is_combination(problem, rows, weights, expected, DOUBTFUL[problem.precision])
+
+
+def _is_combination(
+    problem: Problem, rows: RealArray, weights: RealArray, expected: RealArray, units: float = 256.0
+) -> bool:
+    """Tell whether `weights @ rows` is what was `expected`, up to rounding."""
+    unit, least = 2.0**-problem.precision, LEAST[problem.precision]
+    with np.errstate(all="ignore"):
+        terms = np.abs(weights) @ np.abs(rows)
+        bound = unit * (units * terms + 2 * (1 + np.sum(np.abs(weights))) * least)
+        return bool(np.all((np.abs(weights @ rows - expected) <= bound) | ~np.isfinite(terms)))
+
+
+def _has_strides(native: Native) -> bool:
+    return callable(getattr(native, "stride", None))
+
+
+def _strided(problem: Problem, array: NDArray[Any], like: Native) -> Native:
+    """Copy `array` into native memory in which neighbouring entries lie apart; as usual where nobody sees memory."""
+    make = problem.backend.from_numpy
+    if not _has_strides(like) or array.size < 2:
+        return make(array, like=like)
+    if array.ndim == 1:
+        return make(np.stack([array, np.zeros_like(array)], axis=1), like=like)[:, 0]
+    return make(np.swapaxes(array, 0, -1), like=like).transpose(0, -1)
+
+
 def _batched(
     backend: SupportsBatch,
     product: Function,
@@ -217,10 +394,8 @@ def _batched(
     vectors: RealArray,
     to_native: Callable[[RealArray], list[Native]],
     join: Callable[[Sequence[Native], int], RealArray],
-    weights: RealArray,
-    expected: RealArray,
 ) -> RealArray | None:
-    """Map a product over many vectors; None if the framework cannot, or if the result is not the plain one."""
+    """Map a product over many vectors; None if the framework cannot."""
     step = max(1, CHUNK // max(1, problem.n + problem.m))
     parts = []
     try:
@@ -230,9 +405,7 @@ def _batched(
             parts.append(join(mapped(to_native(part)), len(part)))
     except Exception:
         return None  # an operator without a batching rule: the plain loop is always right
-    rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    bound = 2.0 ** (8 - problem.precision) * (weights @ np.abs(rows)) + np.finfo(np.float64).tiny
-    return rows if np.all(np.abs(weights @ rows - expected) <= bound) else None
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _pack(problem: Problem, native: Native | None, block: Block, lead: tuple[int, ...], mode: str) -> RealArray:

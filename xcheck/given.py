@@ -104,14 +104,17 @@ def given_diagonal(problem: Problem, diagonal: Derivative, kwargs: Mapping[str, 
     return Given(claim, given.columns, given.notes, given.unchecked)
 
 
-def given_vjp(problem: Problem, vjp: Derivative, kwargs: Mapping[str, Any]) -> Given:
+def given_vjp(
+    problem: Problem, vjp: Derivative, kwargs: Mapping[str, Any], cotangents: RealArray | None = None
+) -> Given:
     """Read `vjp(*inputs, cotangent)` for every unit cotangent; a cotangent has the structure of the output.
 
-    Costs m calls. Returns what `gradient=` returns, for the product of cotangent and Jacobian.
+    Costs m calls, or one for each of the `cotangents`, shape (k, m), if they are given. Returns what `gradient=`
+    returns, for the product of cotangent and Jacobian.
     """
     likes = output_leaves(problem)
     rows: list[Given] = []
-    for unit in np.eye(problem.m):
+    for unit in np.eye(problem.m) if cotangents is None else cotangents:
         parts = problem.outputs.unpack(unit)
         natives = [problem.backend.from_numpy(a, like=like) for a, like in zip(parts, likes, strict=True)]
         returned = _run(problem, vjp, kwargs, "vjp=", (outputs_like(problem, natives),))
@@ -122,18 +125,20 @@ def given_vjp(problem: Problem, vjp: Derivative, kwargs: Mapping[str, Any]) -> G
     return Given(claim, columns, rows[0].notes, tuple(dict.fromkeys(line for row in rows for line in row.unchecked)))
 
 
-def given_jvp(problem: Problem, jvp: Derivative, kwargs: Mapping[str, Any]) -> Given:
+def given_jvp(problem: Problem, jvp: Derivative, kwargs: Mapping[str, Any], tangents: RealArray | None = None) -> Given:
     """Read `jvp(*inputs, *tangents)` for every unit tangent; one tangent for each input that varies, in its structure.
 
-    Costs n calls. Returns what the function returns, for the product of Jacobian and tangent.
+    Costs n calls, or one for each of the `tangents`, shape (k, n), if they are given. Returns what the function
+    returns, for the product of Jacobian and tangent.
     """
-    value = np.empty((problem.m, problem.n))
+    vectors = np.eye(problem.n) if tangents is None else tangents
+    value = np.empty((problem.m, len(vectors)))
     precision = 53
     notes: tuple[str, ...] = ()
-    for j, unit in enumerate(np.eye(problem.n)):
-        tangents = inputs_like(problem, problem.to_native(unit))
-        several = len({leaf.position for leaf in problem.call.varying}) > 1 and not isinstance(tangents, dict)
-        returned = _run(problem, jvp, kwargs, "jvp=", tangents if several else (tangents,))
+    for j, vector in enumerate(vectors):
+        parts = inputs_like(problem, problem.to_native(vector))
+        several = len({leaf.position for leaf in problem.call.varying}) > 1 and not isinstance(parts, dict)
+        returned = _run(problem, jvp, kwargs, "jvp=", parts if several else (parts,))
         notes = _notes(problem, returned, "jvp=")
         arrays = _read_outputs(problem, returned)
         for out, array in zip(problem.outputs.blocks, arrays, strict=True):

@@ -152,17 +152,21 @@ class PulledRows:
         return replace(self, pull=remembering(self.pull), exact=wide)
 
 
-def pulled_rows(arena: Arena) -> PulledRows:
+def pulled_rows(arena: Arena, plain: bool = False) -> PulledRows:
     """Run a backend's reverse mode; for a single output all of it, so that the tape can be let go.
+
+    Cotangents are pulled back enlarged, and the gradients divided by that, unless `plain`: it changes nothing where the
+    rule is linear.
 
     Raises:
         NotImplementedError: there is no reverse rule.
     """
     problem = arena.problem
     reverse = Reverse(problem)
+    pull = reverse.pull if plain else reverse.pull_enlarged
     rows = PulledRows(
         f"{problem.backend.name}/vjp",
-        reverse.pull,
+        pull,
         reverse.outputs,
         problem.precision,
         lambda: reverse.unconnected,
@@ -170,7 +174,7 @@ def pulled_rows(arena: Arena) -> PulledRows:
     )
     if problem.m != 1:
         return rows
-    gradient, unconnected = reverse.pull(np.ones(1)), reverse.unconnected
+    gradient, unconnected = pull(np.ones(1)), reverse.unconnected
     return replace(rows, pull=lambda w: gradient if w[0] == 1 else w[0] * gradient, unconnected=lambda: unconnected)
 
 

@@ -1,0 +1,401 @@
+"""What a derivative rule has to be beside right: linear, repeatable, without side effects, silent about the value.
+
+A pullback is a linear map of its cotangent, and a pushforward of its tangent. Scaling a vector by a power of two, and
+changing its sign, scales every number in between exactly, so that the product has to scale bit for bit; only under- and
+overflow are in the way. Sums of two vectors are held to less, since rounding differs there. Rules that iterate to a
+tolerance of their own lose digits of small vectors: all that is asked of these is that nothing is lost that the verdict
+on the values would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.comparison import WORST, Comparison, Entry, Source
+from xcheck.consistency import FARTHER, ROUNDING, neighbours
+from xcheck.derivatives import LEAST, Forward, Reverse, enlarged, reduced, unit_cotangent
+from xcheck.problem import Problem
+from xcheck.protocol import RealArray
+from xcheck.reference.grid import signed_probes
+from xcheck.space import Space
+from xcheck.verdict import Verdict
+
+SCALES_BY = 1e-3
+"""A scaled product that misses the scaled result by more than this share of it is no rounding: that would be none."""
+
+ADDS_UP = {53: 2.0**-4, 24: 2.0**-4, 11: 2.0**-3, 8: 2.0**-2}
+"""The same where rounding inside may take part, by significand bits: sums of two products, other orders of a sum."""
+
+SCATTER = 16
+"""Times what a product misses of itself, made once more or as a sum, that its rounding may take other ones off."""
+
+REPEATS = 2.0**-20
+"""How far, next to its largest entry, a given derivative may be from what it said before."""
+
+LOST = 2.0**24
+"""Products within this factor of the smallest normal number lose bits and are left alone."""
+
+NOT_LINEAR = (
+    "the rule is not linear in its {vector}, as derivatives are; clipping it, normalising it or taking its sign is not"
+)
+NOT_REPEATABLE = "the rule gives different values for the same {vector}"
+NOT_THE_SAME = "it gives different values for the same inputs"
+LAYOUT = "the rule depends on how the cotangent lies in memory: for equal values with other strides, it gives others"
+IN_PLACE = "the rule changes its cotangent in place; whoever else uses it, such as another branch, gets the changed one"
+VALUE = "differentiating {title} changes its value: {name} is {with_:.6g} with, {without:.6g} without"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """A product to be tried out.
+
+    Attributes:
+        problem: the function.
+        source: whose rule it is.
+        quantity: what its products are called.
+        vector: what it is linear in.
+        product: the linear map.
+        base: vectors that are not special, shape (3, k).
+        space: names the places of a product.
+        verb: how a product comes about.
+        wide: makes the same rule in float64, if that is another one.
+        limit: an error of this size, next to the largest of a product of the base vectors, was not seen.
+    """
+
+    problem: Problem
+    source: str
+    quantity: str
+    vector: str
+    product: Callable[[RealArray], RealArray]
+    base: RealArray
+    space: Space
+    verb: str
+    wide: Callable[[], _Rule] | None = None
+    limit: float = np.inf
+
+    def differs(
+        self, claimed: RealArray, expected: RealArray, magnitude: RealArray, share: float, slack: float = 0.0
+    ) -> NDArray[np.bool_]:
+        """Tell where finite products differ by more than a share of a magnitude, rounding of the largest and slack."""
+        precision = self.problem.precision
+        finite = np.isfinite(claimed) & np.isfinite(expected)
+        bound = share * magnitude + ROUNDING[precision] * 2.0**-precision * min(1.0, share * 2**8) * _largest(magnitude)
+        return finite & (np.abs(claimed - expected) > bound + LEAST[precision] + slack)
+
+    def verdict(
+        self,
+        wrong: NDArray[np.bool_],
+        claimed: RealArray,
+        expected: RealArray,
+        bar: RealArray,
+        against: str,
+        reason: str,
+        how: str,
+    ) -> Comparison:
+        """Summarise what differs."""
+
+        def name(i: int) -> str:
+            return f"{self.space.entry(i)} {self.verb} {how}"
+
+        return _disagreement((self.source, against), self.quantity, wrong, claimed, expected, bar, reason, name)
+
+
+def examine_reverse(
+    problem: Problem, wide: Problem | None = None, limit: float = np.inf
+) -> tuple[list[Comparison], list[str]]:
+    """Look closely at a pullback that showed something a linear map does not do.
+
+    Returns what is wrong with it, and notes: a rule that raises for cotangents of other sizes or in other memory gives
+    no wrong value.
+
+    Costs one evaluation in reverse mode and about ten pullbacks.
+
+    Args:
+        problem: the function.
+        wide: its float64 shadow. What is wrong with the size of a cotangent has to be wrong there as well, and larger
+            ones are tried out there.
+        limit: the relative size of an error in the pullbacks of unit cotangents that was not seen.
+
+    Raises:
+        NotImplementedError: there is no reverse rule.
+    """
+    reverse = Reverse(problem)
+    rule = replace(_reverse_rule(problem, reverse), limit=limit)
+    if wide is not None and wide is not problem:
+        rule = replace(rule, wide=lambda: _reverse_rule(wide, Reverse(wide)))
+    with np.errstate(all="ignore"):
+        found = [_fault(rule), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
+    return [c for c in found if isinstance(c, Comparison)], [line for line in found if isinstance(line, str)]
+
+
+def examine_forward(
+    problem: Problem, wide: Problem | None = None, limit: float = np.inf
+) -> tuple[list[Comparison], list[str]]:
+    """Look closely at a pushforward, as `examine_reverse` does at a pullback; costs about seven pushforwards.
+
+    Raises:
+        NotImplementedError: there is no forward rule.
+    """
+    rule = replace(_forward_rule(problem), limit=limit)
+    if wide is not None and wide is not problem:
+        rule = replace(rule, wide=lambda: _forward_rule(wide))
+    with np.errstate(all="ignore"):
+        found = _fault(rule)
+    return [found] if isinstance(found, Comparison) else [], [found] if isinstance(found, str) else []
+
+
+def is_linear_in_float64(wide: Problem) -> bool:
+    """Tell whether the float64 shadow of a rule scales with its cotangent; it takes larger ones than its own dtype.
+
+    Costs one evaluation in reverse mode and two pullbacks.
+    """
+    with np.errstate(all="ignore"):
+        try:
+            rule = _reverse_rule(wide, Reverse(wide))
+            return not np.any(_scaled(rule, rule.product(rule.base[0]), -enlarged(wide))[1])
+        except Exception:
+            return True  # it does not run in float64
+
+
+def _reverse_rule(problem: Problem, reverse: Reverse) -> _Rule:
+    base = signed_probes(np.random.default_rng(13), 3, problem.m) * unit_cotangent(problem)
+    source = f"{problem.backend.name}/vjp"
+    return _Rule(problem, source, "pullback", "cotangent", reverse.pull, base, problem.inputs, "pulled back")
+
+
+def _forward_rule(problem: Problem) -> _Rule:
+    base = signed_probes(np.random.default_rng(13), 3, problem.n) * problem.scale
+    source, push = f"{problem.backend.name}/jvp", Forward(problem).push
+    return _Rule(problem, source, "pushforward", "tangent", push, base, problem.outputs, "pushed forward")
+
+
+def _fault(rule: _Rule) -> Comparison | str | None:
+    """Return the first thing that is wrong with a rule, or that it raises for some vectors."""
+    try:
+        fault = next(_faults(rule), None)
+        return fault if fault is not None or rule.wide is None else next(_faults(rule.wide()), None)
+    except Exception as error:
+        return f"{rule.source} raises {type(error).__name__} for some {rule.vector}s: {_first_line(error)}"
+
+
+def _faults(rule: _Rule) -> Iterator[Comparison]:
+    a = rule.product(rule.base[0])
+    sizes, share = np.abs(a), ADDS_UP[rule.problem.precision]
+    again = rule.product(rule.base[0])
+    wrong = rule.differs(again, a, sizes, share)
+    if np.any(wrong):
+        reason = NOT_REPEATABLE.format(vector=rule.vector)
+        yield rule.verdict(wrong, again, a, share * sizes, "itself, once more", reason, "a second time")
+        return
+    for factor in (-enlarged(rule.problem), reduced(rule.problem)):
+        scaled, wrong = _scaled(rule, a, factor, SCATTER * _largest(np.abs(again - a)))
+        if np.any(wrong) and (rule.wide is None or _misses(rule.wide(), factor)):
+            how = f"from {factor:.7g} times a {rule.vector}, and divided by that"
+            reason = NOT_LINEAR.format(vector=rule.vector)
+            yield rule.verdict(wrong, scaled, a, SCALES_BY * sizes, "itself, scaled", reason, how)
+    yield from _sums(rule, a)
+
+
+def _scaled(rule: _Rule, a: RealArray, factor: float, slack: float = 0.0) -> tuple[RealArray, NDArray[np.bool_]]:
+    """Return the product of the scaled vector, scaled back, and where it is not `a`."""
+    scaled, sizes = rule.product(factor * rule.base[0]) / factor, np.abs(a)
+    if abs(factor) > 1:
+        return scaled, rule.differs(scaled, a, sizes, SCALES_BY, slack)
+    kept = factor * sizes >= LOST * LEAST[rule.problem.precision]
+    unseen = rule.limit / factor * _largest(sizes)
+    return scaled, rule.differs(scaled, a, sizes, SCALES_BY, slack + unseen) & kept
+
+
+def _misses(rule: _Rule, factor: float) -> bool:
+    return bool(np.any(_scaled(rule, rule.product(rule.base[0]), factor)[1]))
+
+
+def _largest(sizes: RealArray) -> float:
+    return float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
+
+
+def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
+    """Two sums have to fail: rounding in an ill-conditioned rule may take one far off."""
+    share = ADDS_UP[rule.problem.precision]
+    found = []
+    for other in rule.base[1:]:
+        b, both = rule.product(other), rule.product(rule.base[0] + other)
+        terms = np.abs(a) + np.abs(b)
+        found.append((rule.differs(both, a + b, terms, share), both, a + b, share * terms))
+    if all(np.any(wrong) for wrong, *_ in found):
+        reason = NOT_LINEAR.format(vector=rule.vector)
+        how = f"from the sum of two {rule.vector}s"
+        yield rule.verdict(*found[0], "its own sums", reason, how)
+
+
+def _layout(rule: _Rule, reverse: Reverse) -> Comparison | str | None:
+    """Pull back the same cotangents in other memory; both have to differ, by more than other orders of sums explain."""
+    share, found = ADDS_UP[rule.problem.precision], []
+    first, second = rule.base[:2]
+    a, b = rule.product(first), rule.product(second)
+    rounding = _largest(np.abs(rule.product(first + second) - (a + b)))
+    for cotangent, plain in ((first, a), (second, b)):
+        try:
+            strided = reverse.pull_native(reverse.cotangents(cotangent, strided=True))
+        except Exception as error:
+            kind, line = type(error).__name__, _first_line(error)
+            return f"{rule.source} raises {kind} for a cotangent that is not contiguous in memory: {line}"
+        bar = share * np.abs(plain) + SCATTER * rounding
+        found.append((rule.differs(strided, plain, np.abs(plain), share, SCATTER * rounding), strided, plain, bar))
+    if not all(np.any(wrong) for wrong, *_ in found):
+        return None
+    return rule.verdict(*found[0], "itself, contiguous", LAYOUT, "from a cotangent with other strides")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:160]
+
+
+def _in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Comparison | None:
+    natives = reverse.cotangents(cotangent)
+    reverse.pull_native(natives)
+    now = reverse.changed(natives, cotangent)
+    if now is None:
+        return None
+    before = problem.outputs.pack(problem.outputs.unpack(cotangent))
+    sources = (f"{problem.backend.name}/vjp", "the cotangent it was given")
+
+    def name(i: int) -> str:
+        return f"cotangent of {problem.outputs.entry(i)} afterwards"
+
+    return _disagreement(sources, "cotangent", now != before, now, before, np.zeros(len(now)), IN_PLACE, name)
+
+
+def compare_again(
+    problem: Problem, claimed: RealArray, source: str, again: Callable[[], RealArray], name: Callable[[int], str]
+) -> Comparison | None:
+    """Hold a derivative against what it says when asked once more; None if that is much the same.
+
+    What starts from its last result may well differ by more than rounding; `REPEATS`, next to the largest entry, is
+    beyond that.
+
+    Args:
+        problem: the function.
+        claimed: what the derivative said, any shape.
+        source: whose it is.
+        again: asks once more.
+        name: names an entry by its place in the flattened array.
+    """
+    with np.errstate(all="ignore"):
+        before, now = claimed.ravel(), again().ravel()
+        largest = np.max(np.abs(before), initial=0.0, where=np.isfinite(before))
+        same = (before == now) | (np.isnan(before) & np.isnan(now))
+        same |= np.abs(now - before) <= max(REPEATS, ROUNDING[problem.precision] * 2.0**-problem.precision) * largest
+    if np.all(same):
+        return None
+    sources = (source, "itself, once more")
+    return _disagreement(sources, "derivative", ~same, now, before, np.zeros(before.size), NOT_THE_SAME, name)
+
+
+def examine_products(
+    problem: Problem, claimed: RealArray, source: str, product: Callable[[RealArray], RealArray]
+) -> Comparison | str | None:
+    """Look closely at a given `vjp=` or `jvp=` that showed something a linear map does not do; costs about seven calls.
+
+    Returns what is wrong with it, or that it raises for some vectors.
+
+    Args:
+        problem: the function.
+        claimed: the products with unit vectors, shape (k, r).
+        source: "vjp=" or "jvp=".
+        product: what it says of one vector.
+    """
+    reverse = source == "vjp="
+    base = signed_probes(np.random.default_rng(13), 3, len(claimed)) * (1.0 if reverse else problem.scale)
+    names = ("pullback", "cotangent") if reverse else ("pushforward", "tangent")
+    verb = "pulled back" if reverse else "pushed forward"
+    rule = _Rule(problem, source, *names, product, base, problem.inputs if reverse else problem.outputs, verb)
+    with np.errstate(all="ignore"):
+        return _fault(rule)
+
+
+def repeats_itself(problem: Problem) -> bool:
+    """Evaluate the function at the point once more, and tell whether it gives what it gave.
+
+    A given derivative that reads what the function has kept then finds it.
+    """
+    return np.array_equal(problem.values(problem.x[None])[0], problem.y, equal_nan=True)
+
+
+def compare_value(
+    problem: Problem, outputs: RealArray, source: str, again: Callable[[], RealArray]
+) -> Comparison | None:
+    """Hold the value that came along with a derivative against the function's; None if they are the same.
+
+    Differences below the square root of the dtype's roundoff, next to the output's largest number, are left to
+    rounding, and so are those that values beside the point show, and those of a function that does not repeat itself.
+
+    Args:
+        problem: the function.
+        outputs: the value that came along, shape (m,).
+        source: whose derivative it is.
+        again: differentiates once more, and returns the value that comes along.
+    """
+    with np.errstate(all="ignore"):
+        if problem.random or np.shape(outputs) != problem.y.shape or not np.any(_apart(problem, outputs)):
+            return None
+        repeated = [problem.values(problem.x[None])[0] for _ in range(2)]
+        if not all(np.array_equal(y, problem.y, equal_nan=True) for y in repeated):
+            return None  # a function with a state of its own, of which the reference tells
+        wrong = _apart(problem, outputs) & _apart(problem, again())
+        beside = np.array([problem.y, *(problem.values(here.x[None])[0] for here in neighbours(problem, FARTHER))])
+        scatter = np.nan_to_num(np.max(beside, axis=0) - np.min(beside, axis=0))
+        wrong &= ~(np.abs(outputs - problem.y) <= 4 * scatter)
+    if not np.any(wrong):
+        return None
+    worst = int(np.flatnonzero(wrong)[0])
+    reason = VALUE.format(
+        title=problem.call.title,
+        name=problem.outputs.entry(worst),
+        with_=outputs[worst],
+        without=problem.y[worst],
+    )
+    name = problem.outputs.entry
+    bars = np.zeros(problem.m)
+    return _disagreement((source, "the function"), "value", wrong, outputs, problem.y, bars, reason, name)
+
+
+def _apart(problem: Problem, outputs: RealArray) -> NDArray[np.bool_]:
+    """Tell which values differ by more than the square root of roundoff, next to the largest of their output."""
+    y, share = problem.y, 2.0 ** (-problem.precision / 2)
+    if np.array_equal(outputs, y):
+        return np.zeros(problem.m, bool)
+    result = np.empty(problem.m, bool)
+    for block in problem.outputs.blocks:
+        own, other = y[block.slice], outputs[block.slice]
+        largest = np.max(np.abs(own), initial=0.0, where=np.isfinite(own))
+        same = (own == other) | (np.isnan(own) & np.isnan(other))
+        result[block.slice] = ~same & ~(np.abs(other - own) <= share * largest + LEAST[problem.precision])
+    return result
+
+
+def _disagreement(
+    sources: tuple[str, str],
+    quantity: str,
+    wrong: NDArray[np.bool_],
+    claimed: RealArray,
+    expected: RealArray,
+    bar: RealArray,
+    reason: str,
+    name: Callable[[int], str],
+) -> Comparison:
+    with np.errstate(all="ignore"):
+        gap = np.nan_to_num(np.abs(claimed - expected), nan=np.inf)
+    order = np.flatnonzero(wrong)[np.argsort(-gap[wrong], kind="stable")][:WORST]
+    entries = tuple(
+        Entry(name(int(i)), float(claimed[i]), float(expected[i]), float(bar[i]), Verdict.DISAGREE) for i in order
+    )
+    claim, against = (Source(source) for source in sources)
+    count, none = int(np.count_nonzero(wrong)), float("inf")
+    return Comparison(
+        claim, against, quantity, Verdict.DISAGREE, reason, entries, count, 0, int(wrong.size), none, none
+    )
