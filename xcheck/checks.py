@@ -482,7 +482,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     reverse = None if tall else _claim(arena, reverse_jacobian, "vjp", found)
     wide = problem.n > FORWARD_COLUMNS and reverse is not None and arena.twins is None
     forward = None if wide else _claim(arena, forward_jacobian, "jvp", found)
-    undecided = Undecided(np.zeros(problem.m, bool), np.zeros(problem.n, bool))
+    undecided = Undecided.nothing(problem)
     for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
@@ -498,8 +498,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             found.add(comparison, bed)
             found.add_all(faults)
             _compare_value(arena, claim.source, claim.outputs, found)
-            missing = judgement.without_derivative()
-            undecided = Undecided(undecided.outputs | missing.any(axis=0), undecided.inputs | missing.any(axis=1))
+            undecided = undecided.after(judgement)
     _note_ignored(arena, witness, found)
     found.notes += holomorphy(problem, witness)
     tried = [line.partition(":")[0] for line in found.unchecked]

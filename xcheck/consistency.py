@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, Entry, Source
 from xcheck.derivatives import Forward, Reverse, enlarged, quantity_of
-from xcheck.judgement import SUBNORMAL
+from xcheck.judgement import AGREE, INCONCLUSIVE, SUBNORMAL, Judgement
 from xcheck.planting import Plants, Product, plant, plant_in_push
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
@@ -29,6 +29,15 @@ bits once in 128 times."""
 ROUNDING = {53: 256.0, 24: 256.0, 11: 32.0, 8: 32.0}
 """Allowed difference in units of roundoff times the sum of magnitudes; 15 models needed 27 at most."""
 
+ALLOWED = ROUNDING | {53: 2.0**17}
+"""The same, for a verdict: torch's reverse rule of `logcumsumexp` loses 1e-13 of a slope of 1 at every point."""
+
+UNRESOLVED = 2.0**-16
+"""Where both modes agree with the values, what those do not resolve is allowed up to this share of a product."""
+
+BLUNT = 2.0**-3
+"""Where values settle nothing, modes that differ by less than this share are left open: `1 - p` may lose as much."""
+
 SPLITS = 2
 """How often the rounding of products is measured."""
 
@@ -44,7 +53,7 @@ NEIGHBOURS = 4
 FARTHER = 2.0**-30
 """How far, next to the inputs, other such points are: rounding of an inner 1 does not move with the ulps of 1e-4."""
 
-NO_DERIVATIVE = "the modes differ where the point has no derivative, or where one of them is not finite"
+NO_DERIVATIVE = "the modes differ where the point has no derivative, where one of them is not finite, or where values settle nothing"
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ class Modes:
         wrong: which of them disagree.
         excused: which of them are inconclusive.
         inputs, outputs: the probes, shapes (k, n) and (k, m).
+        slack: what of that the function's values do not resolve.
         doubtful: whether a first, enlarged probe disagreed: one of the modes may not be linear.
     """
 
@@ -104,6 +114,7 @@ class Modes:
     excused: NDArray[np.bool_]
     inputs: RealArray
     outputs: RealArray
+    slack: RealArray
     doubtful: bool = False
 
     def worth(self, output: int, place: int) -> tuple[float, float]:
@@ -142,7 +153,7 @@ def judge_modes(
     known = None if single else _from_matrices(reverse, forward, v)
     side = known or _measure(replace(ways, size=-enlarged(problem)), v, w)
     least = SUBNORMAL[problem.precision] * (2 + np.max(np.sum(np.abs(v), axis=1)) + np.max(np.sum(np.abs(w), axis=1)))
-    allowed = ROUNDING[problem.precision] * 2.0**-problem.precision * side.magnitude + least
+    allowed = ALLOWED[problem.precision] * 2.0**-problem.precision * side.magnitude + least
     differ_at_once = not np.all(np.abs(side.forward - side.reverse) <= allowed)
     if differ_at_once:
         if single:
@@ -153,10 +164,14 @@ def judge_modes(
     tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
     if np.any((apart > allowed) & tiny):
         allowed = allowed + np.where(tiny, _scatter(ways, v, w, side), 0.0)
+    slack = np.zeros(apart.shape) if undecided is None else undecided.slack(side, v, w)
+    allowed = allowed + np.where(apart > allowed, slack, 0.0)
     equal = (side.forward == side.reverse) | (np.isnan(side.forward) & np.isnan(side.reverse))
     differ = ~((apart <= allowed) & np.isfinite(apart)) & ~equal  # next to an infinite entry anything is allowed
-    excused = differ & (_excused(side, undecided) | ~np.isfinite(apart))
-    return Modes(side, allowed, differ & ~excused, excused, v, w, known is None and differ_at_once)
+    excused = differ & ~np.isfinite(apart)
+    if undecided is not None:
+        excused |= differ & undecided.excuses(side)
+    return Modes(side, allowed, differ & ~excused, excused, v, w, slack, known is None and differ_at_once)
 
 
 def summarise_modes(problem: Problem, found: Modes) -> Comparison:
@@ -187,19 +202,50 @@ def summarise_modes(problem: Problem, found: Modes) -> Comparison:
 
 @dataclass(frozen=True)
 class Undecided:
-    """Which outputs and inputs have an entry without a derivative."""
+    """What the function's values leave undecided, shape (n, m) each.
 
-    outputs: NDArray[np.bool_]
-    inputs: NDArray[np.bool_]
+    Attributes:
+        missing: entries without a derivative.
+        blunt: entries that values do not settle.
+        tolerance: how far the modes may be from the values in entries that agree, 0 elsewhere.
+    """
 
+    missing: NDArray[np.bool_]
+    blunt: NDArray[np.bool_]
+    tolerance: RealArray
 
-def _excused(side: _Side, undecided: Undecided | None) -> NDArray[np.bool_]:
-    if undecided is None:
-        return np.zeros(side.forward.shape, bool)
-    if side.bilinear:
-        return np.full(side.forward.shape, bool(np.any(undecided.outputs)))
-    places = undecided.outputs if side.along == "outputs" else undecided.inputs
-    return np.broadcast_to(places, side.forward.shape)
+    @classmethod
+    def nothing(cls, problem: Problem) -> Undecided:
+        """Begin before anything has been compared with values."""
+        missing, blunt = np.zeros((2, problem.n, problem.m), bool)
+        return cls(missing, blunt, np.zeros((problem.n, problem.m)))
+
+    def after(self, judgement: Judgement) -> Undecided:
+        """Add what one of the modes left undecided."""
+        agree = judgement.verdict == AGREE
+        missing = self.missing | judgement.without_derivative()
+        blunt = self.blunt | ((judgement.verdict == INCONCLUSIVE) & ~missing)
+        return Undecided(missing, blunt, np.maximum(self.tolerance, np.where(agree, judgement.tolerance, 0.0)))
+
+    def slack(self, side: _Side, v: RealArray, w: RealArray) -> RealArray:
+        """Return how far products may be apart and their modes still agree with the values."""
+        if side.bilinear:
+            weighed = np.sum((np.abs(v) @ self.tolerance) * np.abs(w), axis=1)
+        elif side.along == "outputs":
+            weighed = np.abs(v) @ self.tolerance
+        else:
+            weighed = np.abs(w) @ self.tolerance.T
+        return np.asarray(np.minimum(weighed, UNRESOLVED * side.magnitude))
+
+    def excuses(self, side: _Side) -> NDArray[np.bool_]:
+        """Tell which products nobody can be blamed for."""
+        close = np.abs(side.forward - side.reverse) <= BLUNT * side.magnitude
+        return self._touches(self.missing, side) | (self._touches(self.blunt, side) & close)
+
+    def _touches(self, entries: NDArray[np.bool_], side: _Side) -> NDArray[np.bool_]:
+        if side.bilinear:
+            return np.full(side.forward.shape, bool(np.any(entries)))
+        return np.broadcast_to(entries.any(axis=0 if side.along == "outputs" else 1), side.forward.shape)
 
 
 @dataclass(frozen=True)
@@ -252,7 +298,7 @@ def _limits(problem: Problem, found: Modes) -> RealArray:
 
     Where they do not, their rounding is not measured; a quarter more than the magnitudes allow stands for it.
     """
-    return np.asarray(1.25 * found.allowed + _inner_rounding(problem, found.side))
+    return np.asarray(1.25 * np.maximum(found.allowed, found.slack) + _inner_rounding(problem, found.side))
 
 
 def _probes(problem: Problem, rng: np.random.Generator, vectors: RealArray | None) -> tuple[RealArray, RealArray]:
