@@ -53,7 +53,7 @@ NEIGHBOURS = 4
 FARTHER = 2.0**-30
 """How far, next to the inputs, other such points are: rounding of an inner 1 does not move with the ulps of 1e-4."""
 
-NO_DERIVATIVE = "the modes differ where the point has no derivative, where one of them is not finite, or where values settle nothing"
+NO_DERIVATIVE = "the modes differ where there is no derivative, one of them is not finite, or values settle nothing"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,6 @@ class Modes:
         wrong: which of them disagree.
         excused: which of them are inconclusive.
         inputs, outputs: the probes, shapes (k, n) and (k, m).
-        slack: what of that the function's values do not resolve.
         doubtful: whether a first, enlarged probe disagreed: one of the modes may not be linear.
     """
 
@@ -114,7 +113,6 @@ class Modes:
     excused: NDArray[np.bool_]
     inputs: RealArray
     outputs: RealArray
-    slack: RealArray
     doubtful: bool = False
 
     def worth(self, output: int, place: int) -> tuple[float, float]:
@@ -164,14 +162,14 @@ def judge_modes(
     tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
     if np.any((apart > allowed) & tiny):
         allowed = allowed + np.where(tiny, _scatter(ways, v, w, side), 0.0)
-    slack = np.zeros(apart.shape) if undecided is None else undecided.slack(side, v, w)
-    allowed = allowed + np.where(apart > allowed, slack, 0.0)
+    if undecided is not None:
+        allowed = allowed + undecided.slack(side, v, w)
     equal = (side.forward == side.reverse) | (np.isnan(side.forward) & np.isnan(side.reverse))
     differ = ~((apart <= allowed) & np.isfinite(apart)) & ~equal  # next to an infinite entry anything is allowed
     excused = differ & ~np.isfinite(apart)
     if undecided is not None:
         excused |= differ & undecided.excuses(side)
-    return Modes(side, allowed, differ & ~excused, excused, v, w, slack, known is None and differ_at_once)
+    return Modes(side, allowed, differ & ~excused, excused, v, w, known is None and differ_at_once)
 
 
 def summarise_modes(problem: Problem, found: Modes) -> Comparison:
@@ -298,7 +296,7 @@ def _limits(problem: Problem, found: Modes) -> RealArray:
 
     Where they do not, their rounding is not measured; a quarter more than the magnitudes allow stands for it.
     """
-    return np.asarray(1.25 * np.maximum(found.allowed, found.slack) + _inner_rounding(problem, found.side))
+    return np.asarray(1.25 * found.allowed + _inner_rounding(problem, found.side))
 
 
 def _probes(problem: Problem, rng: np.random.Generator, vectors: RealArray | None) -> tuple[RealArray, RealArray]:

@@ -240,7 +240,7 @@ def _steps(
         quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
         loud = np.maximum(LOUD * quiet, OUTLYING * np.median(left, axis=0))
         leaps = left > loud
-        places = np.sum(_alone(leaps, 1, 1) | _alone(leaps, 3, 3), axis=0)
+        places = np.sum(leaps & (_alone(left, 1, 1) | _alone(left, 3, 3)), axis=0)
         stairs = (places >= STEPS) & np.all(np.isfinite(values), axis=0)
         near = left[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
         some = np.where(np.any(near > loud, axis=0), near, left[: len(near)])
@@ -263,17 +263,16 @@ def _explained(slopes: RealArray) -> tuple[RealArray, ...]:
     return both, (5 * last + 8 * first - before) / 12, (5 * first + 8 * last - after) / 12, last, first
 
 
-def _alone(leaps: Mask, quiet: int, width: int) -> Mask:
+def _alone(left: RealArray, quiet: int, width: int) -> Mask:
     """Tell where runs of at most `width` leaps begin, with so many quiet gaps on either side, shape (k, m).
 
-    A smooth function's residual changes its sign and grows along the line: its runs are long, and close together.
+    What is left of a smooth function changes its sign and grows along the line: beside most of it there is more.
     """
-    beyond = quiet + width
-    still = ~np.pad(leaps, ((beyond, beyond), (0, 0)))
-    calm = np.all([still[k : len(still) - quiet + 1 + k] for k in range(quiet)], axis=0)  # the next few are
-    before = calm[width : width + len(leaps)]
-    after = np.any([calm[beyond + k : beyond + k + len(leaps)] for k in range(1, width + 1)], axis=0)
-    return np.asarray(leaps & before & after)
+    count, margin = len(left), quiet + width
+    padded = np.pad(left, ((margin, margin), (0, 0)))
+    still = [padded[margin + k : margin + k + count] <= left / OUTLYING for k in range(-quiet, margin)]
+    after = [np.all(still[quiet + k : 2 * quiet + k], axis=0) for k in range(1, width + 1)]
+    return np.asarray(np.all(still[:quiet], axis=0) & np.any(after, axis=0))
 
 
 def _lines(witness: Witness, row: int, outputs: Rows, reaches: RealArray) -> Iterator[Line]:
