@@ -120,7 +120,7 @@ def test_a_product_that_is_not_linear_is_not_excused(torch) -> None:
     assert report.verdict is Verdict.DISAGREE
 
 
-def test_the_modes_are_compared_to_rounding(torch) -> None:
+def test_the_modes_are_compared_with_each_other(torch) -> None:
     class Slightly(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -132,7 +132,7 @@ def test_the_modes_are_compared_to_rounding(torch) -> None:
 
         @staticmethod
         def jvp(ctx, t):
-            return 3 * (1 + 1e-11) * t
+            return 3 * (1 + 1e-7) * t
 
     for n in (5, 100):
         report = xcheck.check(Slightly.apply, torch.ones(n, dtype=torch.float64), raises=False)

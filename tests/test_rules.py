@@ -370,6 +370,6 @@ def test_a_mode_that_is_off_by_little_disagrees_with_the_other() -> None:
 
         @staticmethod
         def jvp(ctx: Any, t: Any) -> Any:
-            return 3 * (1 + 1e-11) * ctx.saved_tensors[0] ** 2 * t
+            return 3 * (1 + 1e-7) * ctx.saved_tensors[0] ** 2 * t
 
     assert fault(check(Cube.apply, torch.tensor(X))).reference.source == "torch/vjp"

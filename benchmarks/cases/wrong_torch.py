@@ -255,3 +255,8 @@ def frameworks_own() -> Iterator[Case]:
 
     about = "two inputs are written to one place; both are given the gradient of the one that stays"
     yield Case("P39", "torch", unpool, (normal(1, 1, 1, 4),), WRONG, about=about)
+
+    product = lambda x: torch.cumprod(x, 0)  # noqa: E731
+    zero = torch.tensor([0.0, 3.0, 4.0]).double()
+    about = "forward mode of forward mode at a zero: 0 and NaN for a finite second derivative"
+    yield Case("A9/forward", "torch", product, (zero,), WRONG, order=2, about=about)
