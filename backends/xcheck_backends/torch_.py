@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -32,6 +32,9 @@ NO_RULE = (
 
 LONG = 2**20
 """From this many numbers on, copies of an input are spared."""
+
+PLAIN = frozenset(np.dtype(name) for name in ("float64", "float32", "complex128", "complex64"))
+"""Dtypes, in the machine's byte order, of arrays whose memory torch can use."""
 
 
 class TorchBackend:
@@ -63,8 +66,7 @@ class TorchBackend:
         """Turn an array that nobody else keeps into a tensor, on the CPU without a copy."""
         import torch
 
-        plain = array.dtype.isnative and array.dtype.name in ("float64", "float32", "complex128", "complex64")
-        if not plain or not array.flags.c_contiguous:
+        if array.dtype not in PLAIN or not array.flags.c_contiguous:
             return self.from_numpy(array, like)
         tensor = torch.from_numpy(array)
         return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
@@ -75,17 +77,17 @@ class TorchBackend:
 
         if not isinstance(array, torch.Tensor):
             return np.array(array)
-        tensor = array.detach()
-        tensor = (tensor if tensor.layout == torch.strided else tensor.to_dense()).cpu().resolve_conj().resolve_neg()
-        if tensor._is_zerotensor():  # what forward mode hands out for a zero tangent has no memory
-            tensor = torch.zeros(tensor.shape, dtype=tensor.dtype)
-        name = str(tensor.dtype).removeprefix("torch.")
-        if name.startswith(("bfloat", "float8")):
+        if array._is_zerotensor():  # what forward mode hands out for a zero tangent has no memory
+            array = torch.zeros(array.shape, dtype=array.dtype)
+        tensor = array if array.layout == torch.strided else array.detach().to_dense()
+        name = str(tensor.dtype)
+        if name.startswith(("torch.bfloat", "torch.float8")):
             import ml_dtypes
 
-            width = 8 * tensor.element_size()
-            return np.array(tensor.view(getattr(torch, f"uint{width}")).numpy()).view(getattr(ml_dtypes, name))
-        return np.array(tensor.numpy())
+            bits = tensor.detach().cpu().resolve_neg()
+            width, kind = 8 * tensor.element_size(), getattr(ml_dtypes, name.removeprefix("torch."))
+            return np.array(bits.view(getattr(torch, f"uint{width}")).numpy()).view(kind)
+        return np.array(tensor.numpy(force=True))
 
     def describe(self) -> dict[str, str]:
         """Tell the devices, and the settings that numbers depend on."""
@@ -192,8 +194,13 @@ class TorchBackend:
         before = [g.get_state() for g in generators]
         start = [g.manual_seed(seed).get_state() for g in generators]
 
+        def read(generator: Any) -> bytes:
+            return bytes(generator.get_state().numpy().data)  # a quarter of the time of comparing tensors
+
+        untouched = [read(g) for g in generators]
+
         def rewind() -> bool:
-            used = [not g.get_state().equal(s) for g, s in zip(generators, start, strict=True)]
+            used = [read(g) != s for g, s in zip(generators, untouched, strict=True)]
             for generator, state, drawn in zip(generators, start, used, strict=True):
                 if drawn:
                     generator.set_state(state)
@@ -228,8 +235,16 @@ class TorchBackend:
         return function, trainable
 
 
+def _recording() -> AbstractContextManager[Any]:
+    """Switch every kind of recording on; leaving inference mode takes its time, and is seldom needed."""
+    import torch
+
+    plain = torch._C._is_fwd_grad_enabled() and not torch.is_inference_mode_enabled()
+    return torch.enable_grad() if plain else _recording_again()
+
+
 @contextmanager
-def _recording() -> Iterator[None]:
+def _recording_again() -> Iterator[None]:
     import torch
 
     with torch.inference_mode(False), torch.enable_grad():
