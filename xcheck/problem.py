@@ -168,18 +168,18 @@ class Problem:
         return self.outputs.size
 
     @cached_property
-    def _scale(self) -> RealArray:
-        return self.inputs.scales(self.x)[0]
+    def _scales(self) -> tuple[RealArray, float]:
+        return self.inputs.scales(self.x)
 
     @property
     def scale(self) -> RealArray:
         """The scale of every input, a power of two, shape (n,); of very many inputs it is not kept."""
-        return self._scale if self.n < LONG else self.inputs.scales(self.x)[0]
+        return self._scales[0] if self.n < LONG else self.inputs.scales(self.x)[0]
 
     @cached_property
     def typical(self) -> float:
         """The median size of the inputs that are not zero."""
-        return self.inputs.typical(self.x)
+        return self._scales[1] if self.n < LONG else self.inputs.typical(self.x)
 
     @property
     def how(self) -> str:

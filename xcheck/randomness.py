@@ -65,20 +65,29 @@ def _pinned_numpy(seed: int) -> Iterator[Callable[[], bool]]:
         else:
             np.random.set_state(before)
 
-    restart()
     read = _reader(generator)
+    at_first = read()
+    restart()
     untouched = read()
 
+    drawn = False
+
     def rewind() -> bool:
+        nonlocal drawn
         used = read() != untouched
         if used:
+            drawn = True
             restart()
         return used
 
     try:
         yield rewind
     finally:
-        np.random.set_state(before)
+        rewind()
+        if usual and not drawn and before["has_gauss"] == 0 == before["gauss"]:
+            ctypes.memmove(generator.ctypes.state_address, at_first, len(at_first))  # all that seeding has changed
+        else:
+            np.random.set_state(before)
 
 
 def _python_reader(state: tuple[Any, ...]) -> Callable[[], object]:
