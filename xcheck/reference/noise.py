@@ -102,7 +102,7 @@ def _or_missing(sampler: Sampler, offsets: RealArray, y: RealArray, noise: RealA
     along = _line_strides(sampler.problem, sampler.grid)[directions.index] / directions.scale
     with np.errstate(invalid="ignore", over="ignore"):
         slopes = (samples.above - samples.below)[0] / (samples.plus + samples.minus)[0][:, None]
-        moved = np.abs(along @ slopes) * np.max(np.abs(offsets))
+        moved = np.abs(np.einsum("j,ji->i", along, slopes)) * np.max(np.abs(offsets))
     return np.where(still & np.isfinite(moved), moved, noise)
 
 
