@@ -16,6 +16,9 @@ from xcheck.space import LONG, stretches
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
 """Ulps that an input moves for one of the line."""
 
+SMALL = 2**10
+"""Draws of up to this many numbers are kept for the next check."""
+
 LINE_SAFETY = 1.5
 
 SHORT_SAFETY = 4.0
@@ -133,15 +136,29 @@ def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
 
 def _line_strides(problem: Problem, grid: Grid) -> RealArray:
     """Choose what one step along the line moves every input by, shape (n,)."""
-    rng = np.random.default_rng((grid.seed, 1))
-    multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
-    table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()
+    ulp = 2.0 ** (1 - grid.precision)
+    if problem.n <= SMALL:
+        return problem.scale * ulp * _known_multiples(grid, problem.n)
+    rng, table = _multiples(grid)
     strides = problem.scale if problem.n >= LONG else problem.scale.copy()
     for part in stretches(problem.n):
         piece = strides[part]
-        piece *= 2.0 ** (1 - grid.precision)
+        piece *= ulp
         piece *= random_bytes(rng, len(piece), table)
     return strides
+
+
+def _multiples(grid: Grid) -> tuple[np.random.Generator, bytes]:
+    """Return what the inputs' multiples of an ulp are drawn with, and what they are drawn from."""
+    multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
+    table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()
+    return np.random.default_rng((grid.seed, 1)), table
+
+
+@lru_cache(maxsize=64)
+def _known_multiples(grid: Grid, size: int) -> NDArray[np.int8]:
+    rng, table = _multiples(grid)
+    return random_bytes(rng, size, table)
 
 
 def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool_]) -> RealArray:

@@ -147,9 +147,12 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray, bar: Real
     asked = [(k, block, outputs) for k, block, outputs in asked if len(outputs)]
     if not asked:
         return result
-    points = far_points(problem, witness.grid, witness.directions.scale, blocks)
     places = np.array([[2 * k, 2 * k + 1] for k, _, _ in asked])
-    found = problem.values(points[places.ravel()]) if sampler.far is None else sampler.far[places.ravel()]
+    if sampler.far is None or sampler.far_points is None:
+        points = far_points(problem, witness.grid, witness.directions.scale, blocks)
+        found = problem.values(points[places.ravel()])
+    else:
+        points, found = sampler.far_points, sampler.far[places.ravel()]
     found = sampler.seen(found).reshape(*places.shape, -1)
     for values, place, (_, block, outputs) in zip(found, places, asked, strict=True):
         part = block.slice
