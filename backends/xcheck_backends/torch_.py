@@ -178,9 +178,12 @@ class TorchBackend:
         return [next(found) if x.requires_grad else None for x in leaves]
 
     def batch(self, f: Function, /) -> Function:
-        """Map `f` with `torch.func.vmap`; pullbacks of this adapter may be mapped too, pushforwards may not."""
+        """Map `f` as `torch.func.vmap` does; pullbacks of this adapter may be mapped too, pushforwards may not."""
         import torch
 
+        bare = _bare_vmap()
+        if bare is not None:
+            return lambda xs: _map_flat(bare, f, xs)
         mapped: Function = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
         return mapped
 
@@ -283,6 +286,33 @@ def _pull_mapped(f: Function, xs: Sequence[Any], cotangents: Sequence[Any]) -> l
 
     _, pullback = torch.func.vjp(lambda *inputs: tuple(_tensors(f(list(inputs)))), *xs)
     return list(pullback(tuple(cotangents)))
+
+
+@cache
+def _bare_vmap() -> Any:
+    """Return the four functions that `torch.func.vmap` is made of, or None where torch has them no more.
+
+    What it does besides, opening trees of arguments, takes longer than mapping a small operator.
+    """
+    try:
+        import_module("torch._functorch.vmap").lazy_load_decompositions()
+        functorch = import_module("torch._C._functorch")
+        names = "_vmap_increment_nesting", "_vmap_decrement_nesting", "_add_batch_dim", "_remove_batch_dim"
+        return tuple(getattr(functorch, name) for name in names)
+    except (ImportError, AttributeError):
+        return None
+
+
+def _map_flat(bare: Any, f: Function, xs: Sequence[Any]) -> list[Any]:
+    """Map `f` over the first axis of all of `xs`."""
+    enter, leave, add, remove = bare
+    size = len(xs[0])
+    level = enter(size, "same")
+    try:
+        ys = _tensors(f([add(x, 0, level) for x in xs]))
+        return [remove(y, level, size, 0) for y in ys]
+    finally:
+        leave()
 
 
 def _forward_mode() -> Any:
