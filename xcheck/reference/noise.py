@@ -58,9 +58,11 @@ def noise_line(sampler: Sampler) -> RealArray:
     values = _along_line(sampler, offsets)
     center = sampler.center / sampler.size
     t = np.append(offsets, 0.0)
-    y = np.vstack([values - center, np.zeros_like(center)])
-    joint = _residual(t, y, 2, 5)
-    sides = np.fmax(_residual(t[t > 0], y[t > 0], 1, 3), _residual(t[t < 0], y[t < 0], 1, 3))
+    y = np.zeros((len(t), len(center)))
+    np.subtract(values, center, out=y[:-1])
+    finite = bool(np.isfinite(y).all())
+    joint = _residual(t, y, 2, 5, finite)
+    sides = np.fmax(*(_residual(t[side], y[side], 1, 3, finite) for side in (t > 0, t < 0)))
     bent = joint > 16 * sides  # a kink or a jump at the point, not noise
     noise = np.where(bent, sides, joint)
     return LINE_SAFETY * _or_missing(sampler, offsets, y, np.where(np.isfinite(noise), noise, 0.0))
@@ -97,8 +99,8 @@ def _or_missing(sampler: Sampler, offsets: RealArray, y: RealArray, noise: RealA
 
     Inner values that are rounded more coarsely than the result stand still there: log1p(x) - x beside zero.
     """
-    still = np.all(y == 0, axis=0)
-    if not np.any(still) or not isinstance(sampler.directions, Coordinates):
+    still = ~y.any(axis=0)
+    if not still.any() or not isinstance(sampler.directions, Coordinates):
         return noise
     directions = sampler.directions
     samples = sampler.take((sampler.grid.finest,), np.arange(directions.count))
@@ -222,11 +224,13 @@ def quiet_below(sigma: RealArray, d: RealArray, s: RealArray, h: RealArray) -> N
         return np.asarray(np.all(np.maximum(odd, even) <= sigma / 64, axis=0))
 
 
-def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray:
+def _residual(t: RealArray, y: RealArray, degree: int, fewest: int, is_finite: bool = False) -> RealArray:
     """Fit polynomials through every column and return the residuals' standard deviations; NaN where points lack."""
-    places = tuple((t / np.max(np.abs(t))).tolist())
+    places = tuple((t / np.abs(t).max()).tolist())
+    if is_finite:
+        return _fit(places, degree, y)
     finite = np.isfinite(y)
-    if np.all(finite):
+    if finite.all():
         return _fit(places, degree, y)
     whole = np.all(finite, axis=0)
     result = np.full(y.shape[1], np.nan)
@@ -241,7 +245,8 @@ def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray
 def _fit(places: tuple[float, ...], degree: int, y: RealArray) -> RealArray:
     q = _polynomials(places, degree)
     rest = y - q @ (q.T @ y)
-    return np.asarray(np.sqrt(np.sum(rest**2, axis=0) / (len(places) - degree - 1)))
+    rest *= rest
+    return np.asarray(np.sqrt(rest.sum(axis=0) / (len(places) - degree - 1)))
 
 
 @lru_cache(maxsize=64)

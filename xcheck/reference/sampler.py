@@ -48,7 +48,6 @@ class Samples:
     offset: RealArray
     reach: RealArray
 
-
     def at(self, rows: Rows) -> Samples:
         """Select directions."""
         plus, minus, above, below = (array[:, rows] for array in (self.plus, self.minus, self.above, self.below))
@@ -211,7 +210,10 @@ class Sampler:
         level = self._levels[fine]
         size = np.abs(self.center)
         for values in (*level.above, *level.below):
-            size = np.fmax(size, np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values)))
+            sizes = np.abs(values)
+            finite = sizes < np.inf
+            sizes = sizes if finite.all() else np.where(finite, sizes, 0.0)
+            size = np.fmax(size, np.max(sizes, axis=0, initial=0.0))
         size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
         return np.asarray(np.ldexp(1.0, np.clip(np.frexp(size)[1], -1000, 1000)))
 
