@@ -400,7 +400,8 @@ def _quotients(
     row, output = np.nonzero(keep)
     center = samples.center[output]
     plus, minus = samples.plus[:, row], samples.minus[:, row]
-    above, below = samples.above[:, row, output], samples.below[:, row, output]
+    places, shape = row * keep.shape[1] + output, (len(samples.levels), keep.size)
+    above, below = (np.take(side.reshape(shape), places, axis=1) for side in (samples.above, samples.below))
     with np.errstate(invalid="ignore", over="ignore"):
         up, down = above - center, center - below
         central = (above - below) / (plus + minus)
