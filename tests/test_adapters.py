@@ -13,6 +13,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import xcheck
+
 FLOATS = ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
 DTYPES = [*FLOATS, "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
@@ -651,3 +653,24 @@ def test_torch_lets_functions_change_long_inputs_in_place_too(torch: Any) -> Non
     assert torch.allclose(pullback([one])[0], slope)
     _, tangents = backend.jvp(f, [point()], [torch.ones_like(z)])
     assert torch.allclose(tangents[0], slope.sum())
+
+
+# Forward mode inside forward mode
+
+
+def test_torch_functions_that_differentiate_forward_themselves_have_a_jvp(torch: Any) -> None:
+    def slope(x: Any) -> Any:
+        return torch.func.jvp(torch.sin, (x,), (torch.ones_like(x),))[1]
+
+    report = xcheck.check(slope, torch.tensor([0.3, 0.7], dtype=torch.float64))
+
+    assert not report.unchecked
+    assert "torch/jvp" in {c.claim.source for c in report.comparisons}
+
+
+def test_torch_nested_forward_mode_draws_the_same_random_numbers(torch: Any) -> None:
+    def noisy(x: Any) -> Any:
+        kept = torch.nn.functional.dropout(x, 0.5)
+        return kept * torch.func.jvp(torch.sin, (x,), (torch.ones_like(x),))[1]
+
+    assert xcheck.check(noisy, torch.linspace(0.3, 0.9, 7, dtype=torch.float64)).ok

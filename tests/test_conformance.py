@@ -12,9 +12,9 @@ from xcheck.conformance import SCENARIOS, Scenario, verify
 
 MODES = {
     "numpy": {"value"},
-    "torch": {"value", "vjp", "jvp", "pull", "batch", "random_state"},
-    "jax": {"value", "vjp", "jvp", "pull", "batch"},
-    "tensorflow": {"value", "vjp", "jvp", "pull", "batch", "random_state"},
+    "torch": {"value", "vjp", "jvp", "pull", "push", "batch", "random_state"},
+    "jax": {"value", "vjp", "jvp", "pull", "push", "batch"},
+    "tensorflow": {"value", "vjp", "jvp", "pull", "push", "batch", "random_state"},
 }
 ASYMMETRIC = next(s for s in SCENARIOS if s.name == "a Jacobian that is not symmetric")
 TWO_INPUTS = next(s for s in SCENARIOS if s.name == "two inputs and two outputs")
@@ -80,6 +80,17 @@ class Gradients(Spoiled):
     def jvp(self, f: Any, xs: Any, tangents: Any) -> Any:
         ys, dys = self.inner.jvp(f, xs, tangents)
         return ys, self.change(self, list(dys))
+
+
+class Pushes(Spoiled):
+    """Changes what `push` returns."""
+
+    def __init__(self, backend: Any, change: Callable[[Any], Any]) -> None:
+        super().__init__(backend)
+        self.change = change
+
+    def push(self, f: Any, xs: Any, tangents: Any) -> Any:
+        return [self.change(dy) for dy in self.inner.push(f, xs, tangents)]
 
 
 class MutatesInput(Spoiled):
@@ -167,6 +178,23 @@ def test_spoiled_derivatives_are_caught(backend: Any, spoil: str) -> None:
 
     with pytest.raises(AssertionError, match=f"spoiled {backend.name}, two inputs"):
         verify(SPOILS[spoil](backend), TWO_INPUTS)
+
+
+def test_spoiled_pushes_are_caught(backend: Any) -> None:
+    if not hasattr(backend, "push"):
+        pytest.skip("no push to spoil")
+
+    def still(dy: Any) -> Any:
+        if backend.name == "torch":
+            return dy.detach()
+        module = pytest.importorskip({"jax": "jax.lax", "tensorflow": "tensorflow"}[backend.name])
+        return module.stop_gradient(dy)
+
+    verify(Pushes(backend, lambda dy: dy), TWO_INPUTS)
+    with pytest.raises(AssertionError, match="two outputs: push, column 0"):
+        verify(Pushes(backend, lambda dy: dy + dy), TWO_INPUTS)
+    with pytest.raises(AssertionError, match="two outputs: vjp of push"):
+        verify(Pushes(backend, still), TWO_INPUTS)
 
 
 @pytest.mark.parametrize("spoil", PLAIN_SPOILS)

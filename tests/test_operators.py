@@ -504,3 +504,23 @@ def test_bfloat16_limits_mean_something(tf: Any) -> None:
 def test_slopes_that_underflow_agree_with_zero() -> None:
     report = xcheck.check(lambda x: 1e-200 * np.sin(1e-200 * x), np.array(1e200), gradient=lambda x: 0.0 * x)
     assert report.ok
+
+
+def test_an_operator_without_any_rule_is_said_to_be_unchecked(torch: Any) -> None:
+    half = torch.tensor(0.5, dtype=torch.float64)
+    x = torch.tensor([0.3, -0.7], dtype=torch.float64)
+
+    report = xcheck.check(lambda x: torch.heaviside(x, half), x, raises=False)
+
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert [text.split(":")[0] for text in report.unchecked] == ["torch/vjp", "torch/jvp"]
+
+
+def test_how_fast_torch_maps_an_operator_does_not_reach_the_user(torch: Any) -> None:
+    x = torch.tensor([[0.3], [-0.7], [1.1]], dtype=torch.float64)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        report = xcheck.check(torch.pdist, x, raises=False)
+
+    assert report.verdict is Verdict.AGREE
+    assert not caught

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -156,3 +157,26 @@ def test_low_precision_excuses_no_factor(
     for seed in range(4):
         x = torch.tensor(np.random.default_rng(seed).normal(size=3)).to(dtype)
         assert xcheck.check(Scaled.apply, x, raises=False, seed=seed).verdict is verdict
+
+
+@pytest.mark.parametrize("x", [1e-18, 1e-17, 3e-17])
+def test_a_root_that_steps_hide_may_be_steeper_than_any_secant(x: float) -> None:
+    def slope(x: Any) -> Any:
+        return 1 / np.sqrt(2 * x)
+
+    report = xcheck.check(lambda x: np.arccos(1 - x), np.array([x]), diagonal=slope, raises=False)
+
+    assert report.verdict is not Verdict.DISAGREE
+    assert not any("does not depend" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("x", [0.3, 1.1364807160325432, 2.0])
+def test_a_constant_made_of_rounded_numbers_has_slope_zero(x: float) -> None:
+    def f(x: RealArray) -> RealArray:
+        return np.cosh(x) ** 2 - np.sinh(x) ** 2
+
+    report = xcheck.check(f, np.array([x]), diagonal=lambda x: 0 * x, raises=False)
+
+    assert report.verdict is Verdict.AGREE
+    assert report.comparisons[0].detection_limit < 1e-9
+    assert xcheck.check(f, np.array([x]), diagonal=lambda x: 0 * x + 1e-9, raises=False).verdict is Verdict.DISAGREE

@@ -43,7 +43,14 @@ from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import DerivativeError, InconclusiveError, Power, Report
-from xcheck.second_order import compare_linearity, gradient_arena, nothing_compared, summarise
+from xcheck.second_order import (
+    compare_linearity,
+    gradient_arena,
+    mirror,
+    nothing_compared,
+    pushed_arena,
+    summarise,
+)
 from xcheck.smooth import at_smooth_point
 from xcheck.trials import Bed, bed_of_entries, bed_of_products, run_trials, worst_code
 from xcheck.twins import Twins
@@ -446,6 +453,8 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
     """Compare reverse mode with the reference, and forward mode with reverse mode, or with the reference as well."""
     problem = arena.problem
     vectors = input_probes(problem, arena.seed, arena.plan.probes)
+    if problem.order == 2:
+        vectors = mirror(problem, vectors)
     makers: list[Callable[[Plants], Products]] = []
     sources: list[Products] = []
     for mode in ("vjp", "jvp"):
@@ -510,6 +519,11 @@ def _modes(
         which, modes = look()
     except NotImplementedError as error:
         found.unchecked.append(f"{problem.backend.name}/jvp: no rule ({_first_line(error)})")
+        return None
+    except Exception as error:
+        if problem.order == 1:
+            raise
+        found.unchecked.append(f"{problem.backend.name}/jvp: raised {type(error).__name__} ({_first_line(error)})")
         return None
     comparison = summarise_modes(which, modes)
     if which is not problem:  # what was left is rounding in the modes' own arithmetic
@@ -578,22 +592,48 @@ def _namer(problem: Problem) -> Callable[[int, int], str]:
 
 def _check_second_order(arena: Arena, found: _Findings) -> None:
     backend = arena.problem.backend.name
+    wrong = [c.claim.source for c in found.comparisons if c.verdict is Verdict.DISAGREE]
+    without_reverse = ""
     try:
-        gradient = gradient_arena(arena)
+        gradient, notes = gradient_arena(arena)
     except NotImplementedError as error:
-        found.add(nothing_compared(backend, f"there is no reverse rule ({_first_line(error)})"))
-        return
-    first_is_wrong = any(c.verdict is Verdict.DISAGREE for c in found.comparisons)
-    linear = compare_linearity(gradient)
+        without_reverse = f"there is no reverse rule ({_first_line(error)})"
+    else:
+        found.notes += notes
+        _check_derived(gradient, found, bool(wrong))
+    compared = _check_pushed(arena, found, f"{backend}/jvp" in wrong)
+    if without_reverse and compared:
+        found.unchecked.append(f"{backend}/vjp of vjp, {backend}/jvp of vjp: {without_reverse}")
+    elif without_reverse:
+        found.add(nothing_compared(backend, without_reverse))
+
+
+def _check_pushed(arena: Arena, found: _Findings, jvp_is_wrong: bool) -> bool:
+    """Check the derivative of forward mode; returns whether anything was compared with the reference."""
+    backend = arena.problem.backend.name
+    try:
+        pushed, notes = pushed_arena(arena)
+    except Exception as error:
+        why = "no rule" if isinstance(error, NotImplementedError) else f"raised {type(error).__name__}"
+        found.unchecked.append(f"{backend}/jvp of jvp, {backend}/vjp of jvp: {why} ({_first_line(error)})")
+        return False
+    found.notes += [note for note in notes if note not in found.notes]
+    return _check_derived(pushed, found, jvp_is_wrong)
+
+
+def _check_derived(derived: Arena, found: _Findings, first_is_wrong: bool) -> bool:
+    """Check a derivative's own derivative; returns whether anything was compared with the reference."""
+    linear = compare_linearity(derived)
     found.add(linear.comparison, bed_of_entries(linear.claimed, linear.judgement, linear.again, linear.name))
     second = _Findings()
-    _check_backend(gradient, second)
-    comparisons, unchecked = summarise(gradient, second.comparisons, second.unchecked, first_is_wrong)
+    _check_backend(derived, second)
+    comparisons, unchecked = summarise(derived, second.comparisons, second.unchecked, first_is_wrong)
     found.comparisons += comparisons
-    found.beds += second.beds or [None]
+    found.beds += second.beds or [None] * len(comparisons)
     found.unchecked += unchecked
-    found.notes += second.notes
-    found.problems += list({id(p): p for p in (gradient.problem, gradient.reference)}.values())
+    found.notes += [note for note in second.notes if note not in found.notes]
+    found.problems += list({id(p): p for p in (derived.problem, derived.reference)}.values())
+    return bool(second.comparisons)
 
 
 def _has_both(problem: Problem) -> bool:

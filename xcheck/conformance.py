@@ -29,6 +29,7 @@ from xcheck.protocol import (
     RealArray,
     SupportsBatch,
     SupportsJVP,
+    SupportsPush,
     SupportsRandomState,
     SupportsSecondOrder,
     SupportsVJP,
@@ -64,7 +65,8 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     """Hold a backend against one scenario, in every mode that it supports.
 
     Returns:
-        What was verified: "value" always, and "jvp", "vjp", "pull", "batch", "random_state" where the backend has them.
+        What was verified: "value" always, and "jvp", "vjp", "pull", "push", "batch", "random_state" where the backend
+        has them.
 
     Raises:
         AssertionError: the backend broke the contract; the message names the backend, the scenario and the place.
@@ -82,6 +84,9 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     if isinstance(backend, SupportsSecondOrder):
         check.pull(backend)
         verified.append("pull")
+    if isinstance(backend, SupportsPush):
+        check.push(backend)
+        verified.append("push")
     if isinstance(backend, SupportsBatch):
         check.batch(backend)
         verified.append("batch")
@@ -175,20 +180,54 @@ class _Check:
             return [found[i] for i in connected]
 
         _, again = reverse.vjp(pulled, [*xs, *cotangents])
-        places = (
-            _real(
-                [
-                    np.full_like(a, 1 + 1j if a.dtype.kind == "c" else 1) * (i in connected)
-                    for i, a in enumerate(self.scenario.inputs)
-                ]
-            )
-            != 0
-        )
+        places = _real([_ones(a) * (i in connected) for i, a in enumerate(self.scenario.inputs)]) != 0
         columns = self.scenario.jacobian[:, places]
         for k in range(columns.shape[1]):
             gradients = again(self._natives(_unit(inputs, k)))[len(xs) :]
             found = self._vector(gradients, self.scenario.value, f"vjp of pull, entry {k}")
             self._close(found, columns[:, k], f"vjp of pull by the cotangent, entry {k} of the gradient")
+
+    def push(self, backend: SupportsPush) -> None:
+        """Push every unit tangent forward; the same differentiated by the tangent has to be the Jacobian again."""
+        jacobian, inputs = self.scenario.jacobian, self.scenario.inputs
+        for column in range(jacobian.shape[1]):
+            xs, tangents = self._natives(inputs), self._natives(_unit(inputs, column))
+            found = self._vector(
+                backend.push(self.scenario.function, xs, tangents), self.scenario.value, f"push, column {column}"
+            )
+            self._close(found, jacobian[:, column], f"push, column {column} of the Jacobian")
+            self._untouched(xs, "push")
+            self._untouched(tangents, "push", _unit(inputs, column))
+        if isinstance(self.backend, SupportsVJP) and jacobian.size:
+            self._push_again(backend, self.backend)
+
+    def _push_again(self, backend: SupportsPush, reverse: SupportsVJP) -> None:
+        xs, tangents = self._natives(self.scenario.inputs), self._natives(_unit(self.scenario.inputs, 0))
+        first = backend.push(self.scenario.function, xs, tangents)
+        connected = [i for i, dy in enumerate(first) if dy is not None]
+        values = tuple(self.scenario.value[i] for i in connected)
+        rows = self.scenario.jacobian[
+            _real([_ones(a) * (i in connected) for i, a in enumerate(self.scenario.value)]) != 0
+        ]
+
+        def pushed(arrays: Sequence[Native]) -> list[Native]:
+            found = backend.push(self.scenario.function, arrays[: len(xs)], arrays[len(xs) :])
+            return [found[i] for i in connected]
+
+        _, again = reverse.vjp(pushed, [*xs, *tangents])
+        second = np.zeros_like(rows)
+        for k in range(len(rows)):
+            gradients = again(self._natives(_unit(values, k)))
+            found = self._vector(gradients[len(xs) :], self.scenario.inputs, f"vjp of push, row {k}")
+            self._close(found, rows[k], f"vjp of push by the tangent, row {k}")
+            second[k] = self._vector(gradients[: len(xs)], self.scenario.inputs, f"vjp of push, row {k}")
+        for column in range(second.shape[1]):
+            if not isinstance(self.backend, SupportsJVP):
+                break
+            directions = self._natives(_unit(self.scenario.inputs, column))
+            _, dys = self.backend.jvp(lambda arrays: pushed([*arrays, *tangents]), xs, directions)
+            found = self._vector(dys, values, f"jvp of push, column {column}")
+            self._close(found, second[:, column], f"jvp of push, column {column}, next to the vjp of push")
 
     def batch(self, backend: SupportsBatch) -> None:
         """Compare three points in one call with the same points one by one, and pullbacks likewise."""
@@ -289,6 +328,10 @@ def _real(arrays: Sequence[NDArray[Any]]) -> RealArray:
     flat = [np.ravel(a) for a in arrays]
     parts = [np.stack([a.real, a.imag], axis=-1).ravel() if a.dtype.kind == "c" else a for a in flat]
     return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
+
+
+def _ones(array: NDArray[Any]) -> NDArray[Any]:
+    return np.full_like(array, 1 + 1j if array.dtype.kind == "c" else 1)
 
 
 def _unit(like: Arrays, place: int) -> Arrays:

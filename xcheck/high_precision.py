@@ -238,9 +238,12 @@ class HighPrecision(Problem):
 
     def _outputs(self, point: RealArray) -> list[NDArray[Any]]:
         assert self.arithmetic is not None
+        return self.outputs_of([self.arithmetic.from_float(a) for a in self.inputs.unpack(point)])
+
+    def outputs_of(self, numbers: Sequence[Any]) -> list[NDArray[Any]]:
+        """Evaluate at one array, or one number, of the arithmetic for each input, in the precision that is set."""
         assert self.function is not None
         self.pin()
-        numbers = [self.arithmetic.from_float(a) for a in self.inputs.unpack(point)]
         constants = [self._constant(leaf) for leaf in self.call.constant]
         args, kwargs = self.call.arguments(numbers, constants)
         leaves = _leaves_of(self.function(*args, **kwargs), self)

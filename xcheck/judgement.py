@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.protocol import RealArray
+from xcheck.reference.coarse import coarse_slopes
 from xcheck.reference.complex_step import applies, complex_step, held
 from xcheck.reference.confirm import NO_DERIVATIVE, STEPPED, VETOES, adds_up, confirm
 from xcheck.reference.estimate import Estimate
@@ -322,6 +323,8 @@ def judge(
             _forgive_tiny_scatter(case, scatter, units)
         if evidence is not None and np.any(case.result.suspected()):
             _forgive_scatter(case, evidence.scatter() / units)
+        if witness.problem.inner is not None:
+            _settle_missing(case)
         if len(rows) and applies(witness):
             _ask_complex_step(case)
         result = case.result
@@ -727,6 +730,33 @@ def _doubt_loose(case: _Case, exact: Callable[[], RealArray], units: RealArray) 
         again.verdict[again.verdict != DISAGREE] = SKIPPED
         again.value, again.bar, again.rounding = again.value / units, again.bar / units, again.rounding / units
         result.overrule(np.arange(len(off)), again)
+
+
+def _settle_missing(case: _Case) -> None:
+    """Look from farther off where a claim is not finite, and values too noisy near the point to tell a slope.
+
+    Rules of second order lose their digits towards removable singularities, and noise differs from draw to draw.
+    """
+    witness, result = case.witness, case.result
+    if not isinstance(witness.directions, Coordinates) or witness.project is not None:
+        return
+    missing = ~np.isfinite(case.claimed) & (result.verdict == INCONCLUSIVE)
+    noise = [SENTENCES.index(reason) for reason in (REASONS[Status.UNRESOLVED], VETOES[1])]
+    _call_wrong_if_smooth(case, missing & np.isin(result.reason, noise))
+    rough = [SENTENCES.index(reason) for reason in MISSING if reason != NAN_BESIDE]
+    if not np.any(np.isin(result.reason, rough)):  # nothing is left that could excuse a NaN beside it
+        _call_wrong_if_smooth(case, missing & (result.reason == SENTENCES.index(NAN_BESIDE)))
+
+
+def _call_wrong_if_smooth(case: _Case, missing: Mask) -> None:
+    result = case.result
+    for row in np.flatnonzero(np.any(missing, axis=1))[:RETESTED]:
+        outputs = np.flatnonzero(missing[row])
+        value, bar = coarse_slopes(case.witness, int(row), outputs)
+        smooth = np.isfinite(bar)
+        where = (row, outputs[smooth])
+        result.verdict[where], result.reason[where], result.retested[where] = DISAGREE, 0, True
+        result.value[where], result.bar[where] = value[smooth], bar[smooth]
 
 
 def _forgive_scatter(case: _Case, scatter: RealArray) -> None:

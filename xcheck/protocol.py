@@ -99,6 +99,21 @@ class SupportsSecondOrder(Protocol):
 
 
 @runtime_checkable
+class SupportsPush(Protocol):
+    """Forward mode that can be differentiated once more."""
+
+    def push(self, f: Function, xs: Sequence[Native], tangents: Sequence[Native], /) -> Sequence[Native | None]:
+        """Push `tangents` forward through `f` at `xs`, in operations that `vjp`, `jvp` and `batch` can see through.
+
+        As a function of `xs` and `tangents` together, the result is what second derivatives are taken of. None marks
+        an output that the framework calls unconnected.
+
+        Raises:
+            NotImplementedError: the framework has no forward rule for something in `f`.
+        """
+
+
+@runtime_checkable
 class SupportsBatch(Protocol):
     """Many points in one call.
 

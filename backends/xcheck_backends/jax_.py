@@ -125,6 +125,14 @@ class JaxBackend:
         _, pullback = self.vjp(f, xs)
         return pullback(cotangents)
 
+    def push(self, f: Function, xs: Sequence[Any], tangents: Sequence[Any], /) -> list[Any]:
+        """Push `tangents` forward by `jax.jvp`, which JAX can differentiate as it can any function.
+
+        Raises:
+            NotImplementedError: something in `f` has no forward rule.
+        """
+        return self.jvp(f, xs, tangents)[1]
+
     def batch(self, f: Function, /) -> Function:
         """Map `f` with `jax.vmap` and compile it.
 

@@ -110,19 +110,7 @@ class TensorflowBackend:
         """
         import tensorflow as tf
 
-        primals = [part for x in xs for part in _real_parts(x)]
-        directions = [part for x, t in zip(xs, tangents, strict=True) if _has_derivative(x) for part in _real_parts(t)]
-        with _missing_rules(), tf.autodiff.ForwardAccumulator(primals, directions) as accumulator:
-            parts = iter(primals)
-            ys = _tensors(f([_from_real_parts(x, parts) for x in xs]))
-        dys = [_dense(accumulator.jvp(y)) if _has_derivative(y) else None for y in ys]
-        silent = [i for i, (y, dy) in enumerate(zip(ys, dys, strict=True)) if dy is None and _has_derivative(y)]
-        if silent and _connected(f, xs, silent):
-            raise NotImplementedError(
-                "ForwardAccumulator lost the tangent of an output that the tape connects to the inputs: something "
-                "between them has no forward rule, such as a tf.custom_gradient whose rule computes with NumPy"
-            )
-        return ys, dys
+        return _pushed(f, [tf.identity(x) if _has_derivative(x) else x for x in xs], tangents)
 
     def pull(self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /) -> list[Any]:
         """Pull `cotangents` back on a tape of its own; tapes and accumulators around it record the backward pass.
@@ -132,6 +120,17 @@ class TensorflowBackend:
         """
         _, pullback = self.vjp(f, xs)
         return pullback(cotangents)
+
+    def push(self, f: Function, xs: Sequence[Any], tangents: Sequence[Any], /) -> list[Any]:
+        """Push `tangents` forward with an accumulator of its own; tapes and accumulators around it record that.
+
+        It watches `xs` themselves: TensorFlow 2.21 differentiates forward over forward wrongly what is computed from
+        intermediate values, and a copy of an input would be one.
+
+        Raises:
+            NotImplementedError: something in `f` has no forward rule.
+        """
+        return _pushed(f, xs, tangents)[1]
 
     def batch(self, f: Function, /) -> Function:
         """Map `f` with `tf.vectorized_map`, which traces it at every call; pullbacks may be mapped too."""
@@ -197,13 +196,31 @@ def _dense(gradient: Any) -> Any:
     return None if gradient is None else _tensors([gradient])[0]
 
 
+def _pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    import tensorflow as tf
+
+    primals = [part for x in xs for part in _real_parts(x)]
+    directions = [part for x, t in zip(xs, tangents, strict=True) if _has_derivative(x) for part in _real_parts(t)]
+    with _missing_rules(), tf.autodiff.ForwardAccumulator(primals, directions) as accumulator:
+        parts = iter(primals)
+        ys = _tensors(f([_from_real_parts(x, parts) for x in xs]))
+    dys = [_dense(accumulator.jvp(y)) if _has_derivative(y) else None for y in ys]
+    silent = [i for i, (y, dy) in enumerate(zip(ys, dys, strict=True)) if dy is None and _has_derivative(y)]
+    if silent and _connected(f, xs, silent):
+        raise NotImplementedError(
+            "ForwardAccumulator lost the tangent of an output that the tape connects to the inputs: something "
+            "between them has no forward rule, such as a tf.custom_gradient whose rule computes with NumPy"
+        )
+    return ys, dys
+
+
 def _real_parts(x: Any) -> list[Any]:
     """Forward mode watches real tensors only; a complex one is put together from two."""
     import tensorflow as tf
 
     if not _has_derivative(x):
         return []
-    return [tf.math.real(x), tf.math.imag(x)] if x.dtype.is_complex else [tf.identity(x)]
+    return [tf.math.real(x), tf.math.imag(x)] if x.dtype.is_complex else [x]
 
 
 def _from_real_parts(x: Any, parts: Iterator[Any]) -> Any:

@@ -1,5 +1,6 @@
 """PyTorch: the tape for reverse mode, dual numbers for forward mode.
 
+Dual numbers do not nest: where a function differentiates forward by itself, `torch.func.jvp` does it, which does nest.
 The tape and not `torch.func`: functorch refuses an `autograd.Function` that has no `setup_context`, which is what most
 custom operators are. Gradient recording is switched on inside every evaluation, whatever the caller's mode is, because
 functions may themselves differentiate (forces from an energy); outputs are detached before they are returned.
@@ -26,9 +27,15 @@ NO_RULE = (
     "no autograd formula was registered",  # torch.library.custom_op without register_autograd
     "jvp is not implemented for the c++ API",  # torch::autograd::Function
     "marked with @once_differentiable",
+    "must override the setup_context",  # functorch, of an autograd.Function in the older style
+    "derivative for aten::",  # ... is not implemented: heaviside, nextafter
 )
 """What a RuntimeError says when it means that a rule is missing; other missing rules are NotImplementedErrors."""
 
+NESTED = "Nested forward mode AD is not supported"
+"""What a RuntimeError says when forward mode is asked for inside dual numbers."""
+
+SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented the batching rule"
 
 LONG = 2**20
 """From this many numbers on, copies of an input are spared."""
@@ -140,15 +147,18 @@ class TorchBackend:
         Raises:
             NotImplementedError: something in `f` has no forward rule.
         """
-        forward_ad = _forward_mode()
-        with _recording(), forward_ad.dual_level(), _missing_rules():
-            variables = [_variable(x) for x in xs]
-            duals = [
-                forward_ad.make_dual(_started(x), _plain(t)) if x.requires_grad else x
-                for x, t in zip(variables, tangents, strict=True)
-            ]
-            pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]
-        return [y.detach() for y, _ in pairs], [None if t is None else t.detach() for _, t in pairs]
+        ys, dys = _pushed(f, xs, tangents)
+        return [y.detach() for y in ys], [None if t is None else t.detach() for t in dys]
+
+    def push(self, f: Function, xs: Sequence[Any], tangents: Sequence[Any], /) -> list[Any]:
+        """Push `tangents` forward, recording that on the tape where `xs` or `tangents` are recorded.
+
+        Inside `batch` and inside forward mode, where dual numbers cannot be started, `torch.func.jvp` does it.
+
+        Raises:
+            NotImplementedError: something in `f` has no forward rule, or none that can be nested.
+        """
+        return _pushed(f, xs, tangents)[1]
 
     def pull(self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /) -> list[Any]:
         """Pull `cotangents` back, recording the backward pass on the tape where `xs` or `cotangents` are recorded.
@@ -178,14 +188,23 @@ class TorchBackend:
         return [next(found) if x.requires_grad else None for x in leaves]
 
     def batch(self, f: Function, /) -> Function:
-        """Map `f` as `torch.func.vmap` does; pullbacks of this adapter may be mapped too, pushforwards may not."""
+        """Map `f` as `torch.func.vmap` does; pullbacks and pushforwards of this adapter may be mapped too.
+
+        Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
+        """
         import torch
 
         bare = _bare_vmap()
-        if bare is not None:
-            return lambda xs: _map_flat(bare, f, xs)
-        mapped: Function = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
-        return mapped
+        mapped: Function | None = None
+        if bare is None:
+            mapped = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
+
+        def run(xs: Sequence[Any]) -> Sequence[Any]:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", SLOWLY_MAPPED)
+                return mapped(xs) if mapped is not None else _map_flat(bare, f, xs)
+
+        return run
 
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
@@ -315,6 +334,52 @@ def _map_flat(bare: Any, f: Function, xs: Sequence[Any]) -> list[Any]:
         leave()
 
 
+def _pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Push `tangents` forward by dual numbers; by `torch.func.jvp` where those would be nested."""
+    import torch
+
+    if torch._C._functorch.maybe_current_level() is not None:
+        return _pushed_mapped(f, xs, tangents)
+    generators = [torch.default_generator, *(torch.cuda.default_generators if torch.cuda.is_initialized() else ())]
+    before = [g.get_state() for g in generators]
+    try:
+        return _pushed_dual(f, xs, tangents)
+    except RuntimeError as error:
+        if NESTED not in str(error):
+            raise
+    for generator, state in zip(generators, before, strict=True):  # what was drawn on the way is drawn again
+        generator.set_state(state)
+    return _pushed_mapped(f, xs, tangents)
+
+
+def _pushed_dual(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    forward_ad = _forward_mode()
+    with _recording(), forward_ad.dual_level(), _missing_rules():
+        variables = [x if x.requires_grad else _variable(x) for x in xs]
+        duals = [
+            forward_ad.make_dual(_started(x), t if t.requires_grad else _plain(t)) if x.requires_grad else x
+            for x, t in zip(variables, tangents, strict=True)
+        ]
+        pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]
+    return [y for y, _ in pairs], [t for _, t in pairs]
+
+
+def _pushed_mapped(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    import torch
+
+    _forward_mode()
+    moving = [x.is_floating_point() or x.is_complex() for x in xs]
+
+    def moved(*inputs: Any) -> tuple[Any, ...]:
+        given = iter(inputs)
+        return tuple(_tensors(f([next(given).clone() if moves else x for x, moves in zip(xs, moving, strict=True)])))
+
+    with _recording(), _missing_rules():
+        pairs = [(_usable(x), _usable(t)) for x, t, moves in zip(xs, tangents, moving, strict=True) if moves]
+        ys, dys = torch.func.jvp(moved, tuple(x for x, _ in pairs), tuple(t for _, t in pairs))
+    return list(ys), [dy.to(y.dtype) for y, dy in zip(ys, dys, strict=True)]  # scalars may have widened a tangent
+
+
 def _forward_mode() -> Any:
     """Import forward mode; at its first use, torch compiles rules with a function that it calls deprecated itself."""
     from torch.autograd import forward_ad
@@ -338,8 +403,12 @@ def _variable(x: Any) -> Any:
 
 
 def _plain(x: Any) -> Any:
+    return _usable(x) if x.is_inference() else x.detach()
+
+
+def _usable(x: Any) -> Any:
     """What was made in inference mode cannot be recorded; a copy can."""
-    return x.clone() if x.is_inference() else x.detach()
+    return x.clone() if x.is_inference() else x
 
 
 def _not_leaf(x: Any) -> Any:

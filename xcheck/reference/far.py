@@ -99,8 +99,10 @@ def largest_values(problem: Problem) -> RealArray:
     return np.asarray(np.max(np.where(np.isfinite(found), np.abs(found), 0.0), axis=0, initial=0.0))
 
 
-def hidden_slopes(problem: Problem) -> RealArray:
+def hidden_slopes(problem: Problem) -> tuple[RealArray, NDArray[np.bool_]]:
     """Return what slopes rounding may hide where values do not move: times x, shape (m,), 0 where nothing says so.
+
+    And which outputs move by rounding wherever they are looked at, `cosh(x)**2 - sinh(x)**2`: those are constant.
 
     A function may be flat because it is constant, as a dead ReLU is, or since it is computed from numbers that are too
     large to show so small a change: `1 / tanh(x) - 1 / x` at 1e-8. Farther off the latter moves in steps: it is flat
@@ -108,17 +110,20 @@ def hidden_slopes(problem: Problem) -> RealArray:
     """
     largest = float(np.max(np.abs(problem.x), initial=0.0))
     if problem.n >= LONG or largest == 0 or not np.isfinite(largest):
-        return np.zeros(problem.m)
+        return np.zeros(problem.m), np.zeros(problem.m, bool)
     outward = float(np.clip(2 - np.log2(largest), 2, 60))
     times = 2.0 ** np.unique(np.round(np.append(np.linspace(1, outward, RAY - 3), (-3, -2, -1))))
     with np.errstate(invalid="ignore", over="ignore"):
         values, rough = _along_ray(problem, times, APART[0])
         if not np.any(_small_steps(values, rough)):
-            return np.zeros(problem.m)
+            return np.zeros(problem.m), np.zeros(problem.m, bool)
         rough &= _along_ray(problem, times, APART[1])[1]  # what oscillates fast is smooth at closer points
         center = 0.0 if problem.relative else problem.y
-        secants = np.where(rough, np.abs(values - center) / np.abs(times - 1)[:, None], 0.0)
-        return np.asarray(np.where(_small_steps(values, rough), 2 * np.max(secants, axis=0), 0.0))
+        change = np.where(rough, np.abs(values - center), 0.0)
+        slope = np.max(change / np.abs(times - 1)[:, None], axis=0)
+        first = np.min(np.where(change > 0, change, np.inf), axis=0)  # within |x|, values may have changed by as much
+        hidden = np.where(_small_steps(values, rough), 2 * np.maximum(slope, first), 0.0)
+        return np.asarray(hidden), np.asarray(np.all(rough | ~np.isfinite(values), axis=0))
 
 
 def _along_ray(problem: Problem, times: RealArray, apart: float) -> tuple[RealArray, NDArray[np.bool_]]:

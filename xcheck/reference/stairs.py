@@ -8,6 +8,7 @@ of the size of a step, the same values give an honest slope from larger distance
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,10 @@ DOUBTED = 4
 """Directions of right claims that are, at most."""
 
 
+Line = tuple[float, RealArray, RealArray, RealArray]
+"""How far a line reaches; the places on it, the values there, and the slopes over a small part of the gaps."""
+
+
 @dataclass
 class Stairs:
     """The steps that values move in, shape (d, m), normalised, 0 where they do not.
@@ -101,11 +106,11 @@ def find_stairs(witness: Witness, wanted: Mask, value: RealArray, most: int = LO
             reaches = np.minimum(SPANS[SPANS * k < 2.0] * k, 0.5) if k > 0 else np.zeros(0)
             if small and most == LOOKED:
                 reaches = np.unique(np.append(reaches, _wide(witness, int(row))))
-            for reach in reaches:
-                which = which[result.height[row, which] == 0]
-                if len(which):
-                    found = _steps(witness, int(row), which, value[row, which], reach, most < LOOKED)
-                    result.height[row, which], result.slope[row, which] = found
+            for some in [reaches] if small and len(reaches) else reaches[:, None]:
+                for line in _lines(witness, int(row), which, some):
+                    found = _steps(witness, int(row), which, value[row, which], line, most < LOOKED)
+                    new = result.height[row, which] == 0  # what the closest line shows
+                    result.height[row, which[new]], result.slope[row, which[new]] = found[0][new], found[1][new]
     return result
 
 
@@ -228,7 +233,7 @@ def _leap(witness: Witness, row: int, outputs: Rows, value: RealArray) -> RealAr
 
 
 def _steps(
-    witness: Witness, row: int, outputs: Rows, value: RealArray, reach: float, strict: bool
+    witness: Witness, row: int, outputs: Rows, value: RealArray, line: Line, strict: bool
 ) -> tuple[RealArray, RealArray]:
     """Return how far values leap at most between neighbouring points of a line, and the slope of many such leaps.
 
@@ -236,7 +241,7 @@ def _steps(
     makes many. With `strict`, leaps have to be alike: those of a table, which a right claim may well be made for, are
     not.
     """
-    t, values, slopes = _line(witness, row, outputs, reach)
+    reach, t, values, slopes = line
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.diff(t)[:, None]
         bend = np.gradient(slopes, axis=0)
@@ -258,13 +263,15 @@ def _steps(
     return np.where(found, height, 0.0), np.where(found, slope, 0.0)
 
 
-def _line(witness: Witness, row: int, outputs: Rows, reach: float) -> tuple[RealArray, RealArray, RealArray]:
-    """Return places along one coordinate, the values there, and the slopes, measured over a small part of the gaps."""
-    gap = reach * 2 / POINTS
-    places = np.arange(-POINTS // 2, POINTS // 2 + 1) * gap
-    parts = [on_line(witness, row, outputs, places + shift) for shift in np.array([-CLOSE, 0.0, CLOSE]) * gap]
-    (before, below), (t, values), (after, above) = parts
-    return t, values, (above - below) / (after - before)[:, None]
+def _lines(witness: Witness, row: int, outputs: Rows, reaches: RealArray) -> Iterator[Line]:
+    """Evaluate along one coordinate to either side of x, as far as each of the reaches, all in one batch."""
+    gaps = reaches[:, None, None] * 2 / POINTS
+    shifts = np.array([-CLOSE, 0.0, CLOSE])[:, None]
+    places = (np.arange(-POINTS // 2, POINTS // 2 + 1) + shifts) * gaps
+    t, values = on_line(witness, row, outputs, places.ravel())
+    parts = zip(reaches.tolist(), t.reshape(places.shape), values.reshape(*places.shape, -1), strict=True)
+    for reach, (before, t, after), (below, values, above) in parts:
+        yield reach, t, values, (above - below) / (after - before)[:, None]
 
 
 def on_line(witness: Witness, row: int, outputs: Rows, t: RealArray) -> tuple[RealArray, RealArray]:

@@ -87,6 +87,7 @@ class Witness:
         self.ceiling: RealArray | None = None
         self._behind: RealArray | None = None
         self._hidden: RealArray | None = None
+        self._constant = np.zeros(0, bool)
         self._known_levels: dict[tuple[float, bool, frozenset[int]], tuple[int, ...]] = {}
 
     def fresh(self, rows: Rows) -> Witness:
@@ -211,7 +212,12 @@ class Witness:
         return result
 
     def ignores(self, rows: Rows) -> bool:
-        """Tell whether no value evaluated along these directions differs from the one at the point."""
+        """Tell whether no value evaluated along these directions differs from the one at the point.
+
+        Where values move in the steps of rounding farther off, nothing is said.
+        """
+        if self._hidden is not None and np.any(self._hidden > 0):
+            return False
         coarse, _, fine = self.grid.group(0)
         for part in (rows[:1], rows):  # most functions answer at the first direction
             samples = self.sampler.take((coarse, fine), part)
@@ -285,7 +291,8 @@ class Witness:
         if self.project is not None or not isinstance(self.directions, Coordinates):
             return np.zeros(self.sampler.m, bool)
         if self._hidden is None:
-            self._hidden = hidden_slopes(self.problem) / self.sampler.size
+            slopes, self._constant = hidden_slopes(self.problem)
+            self._hidden = slopes / self.sampler.size
         return np.asarray(self._hidden > 0)
 
     def hidden(self, rows: Rows, outputs: Rows) -> RealArray:
@@ -296,14 +303,15 @@ class Witness:
         return np.asarray(self._hidden[outputs] / np.where(offset > 0, offset, 0.5))
 
     def _doubt_flat(self, found: Estimate, rows: Rows, outputs: Rows) -> None:
-        """Call flat entries saturated where values move in the steps of rounding farther off."""
+        """Call flat entries saturated where values move in the steps of rounding farther off, but not only in those."""
         flat = np.flatnonzero(found.status == Status.FLAT)
         if not len(flat) or not self.hides().any():
             return
         hidden = self.hidden(rows[flat], outputs[flat])
         found.bar[flat] = np.maximum(found.bar[flat], hidden)
         found.noise[flat] = np.maximum(found.noise[flat], hidden)
-        found.status[flat[hidden > 0]] = Status.SATURATED
+        if np.any(hidden > 0):
+            found.status[flat[(hidden > 0) & ~self._constant[outputs[flat]]]] = Status.SATURATED
 
     def _still(self, rows: Rows, open_: Mask) -> Mask:
         """Tell along which directions no wanted value has moved at the steps that are known from the beginning."""
