@@ -98,6 +98,9 @@ class Call:
 
     def arguments(self, xs: Sequence[Any], constants: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Rebuild the positional and keyword arguments around the leaves."""
+        if not self.constant:
+            args, kwargs = self.structure.unflatten(xs)
+            return args, kwargs
         varying, rest = iter(xs), iter(constants)
         args, kwargs = self.structure.unflatten([next(varying if x.varies else rest) for x in self.leaves])
         return args, kwargs

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xcheck.claim import Claim
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SENTENCES, SKIPPED, Judgement
@@ -153,13 +152,15 @@ def _second_opinions(judgement: Judgement) -> tuple[str, ...]:
 
 def _limits(claimed: RealArray, judgement: Judgement) -> tuple[float, float]:
     agreed = judgement.verdict == AGREE
-    if not np.any(agreed):
+    if not agreed.any():
         return float("inf"), float("inf")
-    resolution, sizes = judgement.resolution, np.where(np.isfinite(claimed), np.abs(claimed), 0.0)
-    largest = np.maximum(sizes, np.max(sizes, axis=0, initial=0.0))
-    resolution = resolution if np.all(agreed) else np.where(agreed, resolution, 0.0)
+    resolution, sizes = judgement.resolution, np.abs(claimed)
+    finite = sizes < np.inf
+    sizes = sizes if finite.all() else np.where(finite, sizes, 0.0)
+    largest = np.broadcast_to(np.max(sizes, axis=0, initial=0.0), sizes.shape)
+    resolution = resolution if agreed.all() else np.where(agreed, resolution, 0.0)
     known = (largest > 0) & (largest >= resolution)  # of an output that is constant there is no such size
-    relative = np.divide(resolution, largest, out=np.zeros_like(largest), where=known)
+    relative = np.divide(resolution, largest, out=np.zeros_like(sizes), where=known)
     return float(np.max(resolution)), float(np.max(relative))
 
 
@@ -173,10 +174,9 @@ def _reason(judgement: Judgement, total: int) -> str:
 
 
 def _worst(claimed: RealArray, judgement: Judgement, name: Namer, verdict: Verdict) -> tuple[Entry, ...]:
-    code = {Verdict.DISAGREE: DISAGREE, Verdict.INCONCLUSIVE: INCONCLUSIVE, Verdict.AGREE: AGREE}[verdict]
-    row, output = (
-        np.nonzero(judgement.verdict == code) if verdict is not Verdict.AGREE else _largest(claimed, judgement)
-    )
+    if verdict is Verdict.AGREE:
+        return _largest(claimed, judgement, name)
+    row, output = np.nonzero(judgement.verdict == (DISAGREE if verdict is Verdict.DISAGREE else INCONCLUSIVE))
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(claimed[row, output] - judgement.value[row, output])
         weight = gap / np.maximum((judgement.bar + judgement.rounding)[row, output], np.finfo(np.float64).tiny)
@@ -185,11 +185,14 @@ def _worst(claimed: RealArray, judgement: Judgement, name: Namer, verdict: Verdi
     return tuple(_entry(claimed, judgement, name, int(row[i]), int(output[i])) for i in order)
 
 
-def _largest(claimed: RealArray, judgement: Judgement) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _largest(claimed: RealArray, judgement: Judgement, name: Namer) -> tuple[Entry, ...]:
+    """Return the entry that agrees with the largest difference."""
+    if not claimed.size:
+        return ()
     gap = np.abs(claimed - judgement.value) / np.maximum(judgement.tolerance, np.finfo(np.float64).tiny)
-    gap = np.where(judgement.verdict == AGREE, gap, -1.0)
-    row, output = np.unravel_index(np.argmax(gap), gap.shape) if gap.size else ([], [])
-    return np.atleast_1d(np.asarray(row, dtype=np.intp)), np.atleast_1d(np.asarray(output, dtype=np.intp))
+    agreed = judgement.verdict == AGREE
+    row, output = divmod(int(np.argmax(gap if agreed.all() else np.where(agreed, gap, -1.0))), claimed.shape[1])
+    return (_entry(claimed, judgement, name, row, output),)
 
 
 def _entry(claimed: RealArray, judgement: Judgement, name: Namer, row: int, output: int) -> Entry:

@@ -329,8 +329,8 @@ def _measure(ways: _Ways, v: RealArray, w: RealArray) -> _Side:
     pull = ways.puller()
     pulled = np.array([pull(x) for x in w])
     if forward is not None:
-        magnitude = np.abs(w) @ np.abs(forward.value) + np.abs(pulled)
-        return _Side(w @ forward.value, pulled, magnitude, along="inputs")
+        pushed, magnitude = _products(forward.value.T, w)
+        return _Side(pushed, pulled, magnitude + np.abs(pulled), along="inputs")
     push = ways.pusher()
     pushed = np.array([push(x) for x in v])
     magnitude = np.abs(w * pushed).sum(axis=1) + np.abs(v * pulled).sum(axis=1)
@@ -338,11 +338,15 @@ def _measure(ways: _Ways, v: RealArray, w: RealArray) -> _Side:
 
 
 def _products(matrix: RealArray, vectors: RealArray) -> tuple[RealArray, RealArray]:
-    """Return the products of a matrix with vectors (k, n), and the sums of their terms' magnitudes, (k, m) each."""
+    """Return the products of a matrix with vectors (k, n), and the sums of their terms' magnitudes, (k, m) each.
+
+    Not by a matrix product, whose threads go on waiting for work after it.
+    """
     if len(matrix) > 1:
-        return (matrix @ vectors.T).T, np.asarray(np.abs(vectors) @ np.abs(matrix).T)
+        sums = np.einsum("kj,ij->ki", vectors, matrix), np.einsum("kj,ij->ki", np.abs(vectors), np.abs(matrix))
+        return np.asarray(sums[0]), np.asarray(sums[1])
     products, magnitudes = np.zeros((2, len(vectors), 1))
-    for part in stretches(vectors.shape[1]):  # threads of a matrix product would wait long
+    for part in stretches(vectors.shape[1]):
         terms = vectors[:, part] * matrix[:, part]
         products[:, 0] += np.sum(terms, axis=1)
         magnitudes[:, 0] += np.sum(np.abs(terms, out=terms), axis=1)

@@ -102,14 +102,14 @@ class Reverse:
         weights = np.random.default_rng(0).uniform(1.0, 2.0, count)
         weights[::2] /= 8
         if count >= getattr(self.problem.backend, "batch_from", 2) and not self.problem.random:
-            expected = self._pull_tested(-size * (weights @ cotangents)) / -size
+            expected = self._pull_tested(-size * (combined(weights, cotangents))) / -size
             rows = self._pull_batched(cotangents, weights, expected)
             if rows is not None:
                 return rows
         rows = np.array([self.pull(w) for w in cotangents]).reshape(count, self.problem.n)
         if tested and count:
             weights = unit * _large_and_small(self.problem, weights)  # they meet where outputs share an input
-            self._doubt(rows, weights, self._pull_tested(weights @ cotangents))
+            self._doubt(rows, weights, self._pull_tested(combined(weights, cotangents)))
         return rows
 
     def _doubt(self, rows: RealArray, weights: RealArray, expected: RealArray) -> None:
@@ -150,7 +150,7 @@ class Reverse:
             return self._join([next(parts) if i in connected else None for i in range(len(blocks))], (count,))
 
         small = reduced(self.problem)
-        more = np.vstack([cotangents, small * (weights @ cotangents)])
+        more = np.vstack([cotangents, small * (combined(weights, cotangents))])
         rows = _batched(backend, pull, self.problem, more, self.cotangents, join)
         if rows is None or not _is_combination(self.problem, rows[:-1], weights, expected):
             return None
@@ -221,7 +221,7 @@ class Forward:
         """
         if len(tangents) >= max(getattr(self.backend, "batch_from", 2), FEW) and not self.problem.random:
             weights = np.random.default_rng(0).uniform(1.0, 2.0, len(tangents))
-            expected = self.push(weights @ tangents)
+            expected = self.push(combined(weights, tangents))
             rows = self._push_batched(tangents)
             if rows is not None and _is_combination(self.problem, rows, weights, expected):
                 return rows
@@ -406,6 +406,11 @@ def _batched(
     except Exception:
         return None  # an operator without a batching rule: the plain loop is always right
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def combined(weights: RealArray, rows: RealArray) -> RealArray:
+    """Return `weights @ rows`, without the threads of a matrix product, which go on waiting for work after it."""
+    return np.asarray(np.einsum("k,kj->j", weights, rows))
 
 
 def _pack(problem: Problem, native: Native | None, block: Block, lead: tuple[int, ...], mode: str) -> RealArray:

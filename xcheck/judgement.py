@@ -178,8 +178,10 @@ class Judgement:
 
     def missing(self) -> Mask:
         """Tell which entries are inconclusive because the function has no derivative there."""
-        missing = np.isin(self.reason, [SENTENCES.index(sentence) for sentence in MISSING])
-        return np.asarray((self.verdict == INCONCLUSIVE) & missing)
+        open_ = self.verdict == INCONCLUSIVE
+        if open_.any():
+            open_ &= np.isin(self.reason, [SENTENCES.index(sentence) for sentence in MISSING])
+        return np.asarray(open_)
 
     def suspected(self) -> Mask:
         """Tell which entries disagree, or would if a second reading had not allowed them."""
@@ -331,8 +333,10 @@ def judge(
         result.rounding *= units
         result.slopes = _in_user_units(result.slopes, units)
         result.slope_bars = _in_user_units(result.slope_bars, units)
-        beyond = (result.verdict == DISAGREE) & (result.value == claimed) & ~(np.isfinite(claimed) & (claimed != 0))
-        result.verdict[beyond] = AGREE  # slopes that under- or overflow, as the claim does
+        beyond = result.verdict == DISAGREE
+        if beyond.any():  # slopes that under- or overflow, as the claim does
+            beyond &= (result.value == claimed) & ~(np.isfinite(claimed) & (claimed != 0))
+            result.verdict[beyond] = AGREE
         if wider and evidence is None:
             _look_wider(witness, result, claimed, precision, shift)
         return result
@@ -347,8 +351,10 @@ def _reread_steps(case: _Case, doubtful: Mask, precision: int, shift: RealArray 
         precision, shift: as for `judge`.
     """
     witness, result = case.witness, case.result
-    stepped = (result.verdict == INCONCLUSIVE) & (result.reason == SENTENCES.index(VETOES[STEPPED]))
-    if not np.any(stepped | doubtful):
+    stepped = result.verdict == INCONCLUSIVE
+    if stepped.any():
+        stepped &= result.reason == SENTENCES.index(VETOES[STEPPED])
+    if not (stepped.any() or doubtful.any()):
         return
     heights = find_stairs(witness, stepped, result.value).height
     heights = np.maximum(heights, find_stairs(witness, doubtful, result.value, DOUBTED).height)
@@ -370,8 +376,10 @@ def _look_wider(
     witness: Witness, result: Judgement, claimed: RealArray, precision: int, shift: RealArray | None
 ) -> None:
     """Measure what stays open at larger steps, where the function moves at another scale than its input's."""
-    codes = [SENTENCES.index(reason) for reason in (POOR, REASONS[Status.SATURATED])]
-    open_ = (result.verdict == INCONCLUSIVE) & np.isin(result.reason, codes)
+    open_ = result.verdict == INCONCLUSIVE
+    if not open_.any():
+        return
+    open_ &= np.isin(result.reason, [SENTENCES.index(reason) for reason in (POOR, REASONS[Status.SATURATED])])
     if not np.any(open_) or not isinstance(witness.directions, Coordinates) or witness.project is not None:
         return
     rows = np.flatnonzero(np.any(open_, axis=1))
@@ -436,14 +444,14 @@ def _own_to_hidden_rounding(case: _Case, agreed: Mask) -> Mask:
         The entries in which rounding may hide more than that, shape (d, m).
     """
     witness, result = case.witness, case.result
-    zero = agreed & (result.value == 0) & (result.bar == 0) & (witness.sampler.center == 0)
-    doubted = np.zeros(zero.shape, bool)
-    if np.any(zero):
+    zero = agreed & (witness.sampler.center == 0)
+    if zero.any():
+        zero &= (result.value == 0) & (result.bar == 0)
+    if zero.any():
         hidden = witness.z * witness.grid.value_unit * witness.behind() * 2.0**witness.grid.finest
         result.bar = np.where(zero, hidden, result.bar)
-        still = np.nonzero(zero)
-        doubted[still] = witness.hidden(*still) > 0
-    return doubted
+        zero &= witness.hides()
+    return np.asarray(zero)
 
 
 def _lower_precision_allowance(
@@ -765,9 +773,10 @@ def _forgive_scatter(case: _Case, scatter: RealArray) -> None:
 def _forgive_tiny_scatter(case: _Case, scatter: Callable[[], RealArray], units: RealArray) -> None:
     """Ask neighbouring points about claims that are off by very little of their output's largest slope."""
     result = case.result
-    gap = np.abs(case.claimed - result.value)
-    tiny = (result.verdict == DISAGREE) & (gap <= SCATTERS * case.witness.row_scale)
-    if np.any(tiny):
+    tiny = result.verdict == DISAGREE
+    if tiny.any():
+        tiny &= np.abs(case.claimed - result.value) <= SCATTERS * case.witness.row_scale
+    if tiny.any():
         _forgive_scatter(case, np.where(tiny, scatter() / units, 0.0))
 
 

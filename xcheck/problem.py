@@ -168,18 +168,18 @@ class Problem:
         return self.outputs.size
 
     @cached_property
-    def _scale(self) -> RealArray:
-        return self.inputs.scales(self.x)[0]
+    def _scales(self) -> tuple[RealArray, float]:
+        return self.inputs.scales(self.x)
 
     @property
     def scale(self) -> RealArray:
         """The scale of every input, a power of two, shape (n,); of very many inputs it is not kept."""
-        return self._scale if self.n < LONG else self.inputs.scales(self.x)[0]
+        return self._scales[0] if self.n < LONG else self.inputs.scales(self.x)[0]
 
     @cached_property
     def typical(self) -> float:
         """The median size of the inputs that are not zero."""
-        return self.inputs.typical(self.x)
+        return self._scales[1] if self.n < LONG else self.inputs.typical(self.x)
 
     @property
     def how(self) -> str:
@@ -278,9 +278,10 @@ class Problem:
                 return result
         asked = np.delete(np.arange(len(points)), spare)
         self.evaluations -= len(points) - len(asked)
+        if len(asked) == len(points):
+            return self._values_one_by_one(points)
         result = np.full((len(points), self.m), np.nan)
-        for k in asked:
-            result[k] = self._values_one_by_one(points[k : k + 1])[0]
+        result[asked] = self._values_one_by_one(points[asked])
         return result
 
     def value_of(self, write: Write) -> RealArray:
@@ -356,13 +357,22 @@ class Problem:
 
     def flat(self, xs: Sequence[Native]) -> list[Native]:
         """Call the function on flat native inputs; returns the flat native outputs that have derivatives."""
-        leaves, structure = flatten(self.call(xs, self.constants))
+        tree = self.call(xs, self.constants)
+        if type(tree) is self._bare:
+            return [tree]
+        leaves, structure = flatten(tree)
         if not structure.same_as(self.output.structure):
             raise OutputChanged(
                 f"{self.call.title} returned {self.output.structure} at the point and {structure} beside it, where * "
                 "is an array; a derivative needs the same structure everywhere."
             )
         return [_own(self.backend, leaves[i]) for i in self.output.varying]
+
+    @cached_property
+    def _bare(self) -> type | None:
+        """The type of the value if it is one array of the backend and no container."""
+        bare = len(self.output.structure) == 1 and self.backend.owns(self.native_value)
+        return type(self.native_value) if bare else None
 
     def _record(self, error: Exception, point: RealArray) -> None:
         if len(self.failures) < 3:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -48,7 +50,14 @@ class Structure:
 
     def rebuild(self, leaves: Iterator[Any]) -> Tree:
         """Rebuild the tree around the next leaves of an iterator."""
+        if self.plain:
+            return self.spec.unflatten(islice(leaves, len(self.records)))
         return self.spec.unflatten([next(leaves) if r is None else r.rebuild(leaves) for r in self.records])
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether no dataclass was opened."""
+        return not any(self.records)
 
     def __len__(self) -> int:
         """Count the leaves."""
@@ -58,6 +67,8 @@ class Structure:
         """Tell whether both have the same containers, keys and fields in the same places."""
         if self.spec != other.spec or len(self.records) != len(other.records):
             return False
+        if self.plain and other.plain:
+            return True
         return all(_same_record(a, b) for a, b in zip(self.records, other.records, strict=True))
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import pickle
 import random
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,7 +38,7 @@ def _pinned_python(seed: int) -> Iterator[Callable[[], bool]]:
     before = random.getstate()
     random.seed(seed)
     start = random.getstate()
-    read = _python_reader()
+    read = _python_reader(start)
     untouched = read()
 
     def rewind() -> bool:
@@ -64,24 +65,33 @@ def _pinned_numpy(seed: int) -> Iterator[Callable[[], bool]]:
         else:
             np.random.set_state(before)
 
-    restart()
     read = _reader(generator)
+    at_first = read()
+    restart()
     untouched = read()
 
+    drawn = False
+
     def rewind() -> bool:
+        nonlocal drawn
         used = read() != untouched
         if used:
+            drawn = True
             restart()
         return used
 
     try:
         yield rewind
     finally:
-        np.random.set_state(before)
+        rewind()
+        if usual and not drawn and before["has_gauss"] == 0 == before["gauss"]:
+            ctypes.memmove(generator.ctypes.state_address, at_first, len(at_first))  # all that seeding has changed
+        else:
+            np.random.set_state(before)
 
 
-def _python_reader() -> Callable[[], object]:
-    """Return a function that reads the state of Python's generator.
+def _python_reader(state: tuple[Any, ...]) -> Callable[[], object]:
+    """Return a function that reads the state of Python's generator, which is `state` now.
 
     Straight from memory where that holds what `random.getstate` says, a position and 624 words: a tuple of so many
     numbers takes twenty times as long to make, which checks of small functions would notice.
@@ -97,8 +107,8 @@ def _python_reader() -> Callable[[], object]:
     def read() -> bytes:
         return ctypes.string_at(address, size)
 
-    _, (*words, position), _ = random.getstate()
-    return read if np.array_equal(np.frombuffer(read(), np.uint32), [position, *words]) else random.getstate
+    _, (*words, position), _ = state
+    return read if read() == struct.pack(f"@{1 + WORDS}I", position, *words) else random.getstate
 
 
 def _reader(generator: Any) -> Callable[[], bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,15 @@ def stretches(size: int, start: int = 0) -> Iterator[slice]:
 
 def _typical(x: RealArray, otherwise: float) -> float:
     sizes = np.abs(x[:: max(1, len(x) // SAMPLED)])
-    positive = sizes[(sizes > 0) & np.isfinite(sizes)]
-    return float(np.median(positive)) if positive.size else otherwise
+    positive = sizes[(sizes > 0) & (sizes < np.inf)]
+    return _median(positive) if positive.size else otherwise
+
+
+def _median(values: RealArray) -> float:
+    """Return what `np.median` does of numbers that are not NaN, without its detours."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    values.partition((low, high))
+    return float(values[low]) if low == high else float((values[low] + values[high]) / 2)
 
 
 def lay_end_to_end(arrays: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
@@ -108,7 +116,7 @@ class Block:
     @cached_property
     def size(self) -> int:
         """How many real numbers the array holds."""
-        return int(np.prod(self.shape, dtype=np.int64)) * (2 if self.is_complex else 1)
+        return prod(self.shape) * (2 if self.is_complex else 1)
 
     @cached_property
     def precision(self) -> int:
@@ -210,11 +218,14 @@ class Space:
         typical = self.typical(x)
         scale = np.empty(len(x))
         for block in self.blocks:
-            own = _typical(x[block.slice], typical)
+            own = None
             least = 2.0**-1000 if block.precision == 53 else SMALLEST.get(block.dtype.name, 2.0**-1000)
             for piece in stretches(block.size, block.start):
                 part = np.abs(x[piece], out=scale[piece])
-                part[(part == 0) | ~np.isfinite(part)] = own
+                usual = (part > 0) & (part < np.inf)
+                if not usual.all():
+                    own = _typical(x[block.slice], typical) if own is None else own
+                    part[~usual] = own
                 bits = part.view(np.int64)
                 bits &= EXPONENT  # the power of two not above; what is subnormal becomes 0
                 np.maximum(part, least, out=part)

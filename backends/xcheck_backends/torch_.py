@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -39,6 +39,9 @@ SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented
 
 LONG = 2**20
 """From this many numbers on, copies of an input are spared."""
+
+PLAIN = frozenset(np.dtype(name) for name in ("float64", "float32", "complex128", "complex64"))
+"""Dtypes, in the machine's byte order, of arrays whose memory torch can use."""
 
 
 class TorchBackend:
@@ -70,8 +73,7 @@ class TorchBackend:
         """Turn an array that nobody else keeps into a tensor, on the CPU without a copy."""
         import torch
 
-        plain = array.dtype.isnative and array.dtype.name in ("float64", "float32", "complex128", "complex64")
-        if not plain or not array.flags.c_contiguous:
+        if array.dtype not in PLAIN or not array.flags.c_contiguous:
             return self.from_numpy(array, like)
         tensor = torch.from_numpy(array)
         return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
@@ -82,17 +84,17 @@ class TorchBackend:
 
         if not isinstance(array, torch.Tensor):
             return np.array(array)
-        tensor = array.detach()
-        tensor = (tensor if tensor.layout == torch.strided else tensor.to_dense()).cpu().resolve_conj().resolve_neg()
-        if tensor._is_zerotensor():  # what forward mode hands out for a zero tangent has no memory
-            tensor = torch.zeros(tensor.shape, dtype=tensor.dtype)
-        name = str(tensor.dtype).removeprefix("torch.")
-        if name.startswith(("bfloat", "float8")):
+        if array._is_zerotensor():  # what forward mode hands out for a zero tangent has no memory
+            array = torch.zeros(array.shape, dtype=array.dtype)
+        tensor = array if array.layout == torch.strided else array.detach().to_dense()
+        name = str(tensor.dtype)
+        if name.startswith(("torch.bfloat", "torch.float8")):
             import ml_dtypes
 
-            width = 8 * tensor.element_size()
-            return np.array(tensor.view(getattr(torch, f"uint{width}")).numpy()).view(getattr(ml_dtypes, name))
-        return np.array(tensor.numpy())
+            bits = tensor.detach().cpu().resolve_neg()
+            width, kind = 8 * tensor.element_size(), getattr(ml_dtypes, name.removeprefix("torch."))
+            return np.array(bits.view(getattr(torch, f"uint{width}")).numpy()).view(kind)
+        return np.array(tensor.numpy(force=True))
 
     def describe(self) -> dict[str, str]:
         """Tell the devices, and the settings that numbers depend on."""
@@ -186,18 +188,21 @@ class TorchBackend:
         return [next(found) if x.requires_grad else None for x in leaves]
 
     def batch(self, f: Function, /) -> Function:
-        """Map `f` with `torch.func.vmap`; pullbacks and pushforwards of this adapter may be mapped too.
+        """Map `f` as `torch.func.vmap` does; pullbacks and pushforwards of this adapter may be mapped too.
 
         Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
         """
         import torch
 
-        mapped: Function = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
+        bare = _bare_vmap()
+        mapped: Function | None = None
+        if bare is None:
+            mapped = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
 
         def run(xs: Sequence[Any]) -> Sequence[Any]:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", SLOWLY_MAPPED)
-                return mapped(xs)
+                return mapped(xs) if mapped is not None else _map_flat(bare, f, xs)
 
         return run
 
@@ -211,8 +216,13 @@ class TorchBackend:
         before = [g.get_state() for g in generators]
         start = [g.manual_seed(seed).get_state() for g in generators]
 
+        def read(generator: Any) -> bytes:
+            return bytes(generator.get_state().numpy().data)  # a quarter of the time of comparing tensors
+
+        untouched = [read(g) for g in generators]
+
         def rewind() -> bool:
-            used = [not g.get_state().equal(s) for g, s in zip(generators, start, strict=True)]
+            used = [read(g) != s for g, s in zip(generators, untouched, strict=True)]
             for generator, state, drawn in zip(generators, start, used, strict=True):
                 if drawn:
                     generator.set_state(state)
@@ -247,8 +257,16 @@ class TorchBackend:
         return function, trainable
 
 
+def _recording() -> AbstractContextManager[Any]:
+    """Switch every kind of recording on; leaving inference mode takes its time, and is seldom needed."""
+    import torch
+
+    plain = torch._C._is_fwd_grad_enabled() and not torch.is_inference_mode_enabled()
+    return torch.enable_grad() if plain else _recording_again()
+
+
 @contextmanager
-def _recording() -> Iterator[None]:
+def _recording_again() -> Iterator[None]:
     import torch
 
     with torch.inference_mode(False), torch.enable_grad():
@@ -287,6 +305,33 @@ def _pull_mapped(f: Function, xs: Sequence[Any], cotangents: Sequence[Any]) -> l
 
     _, pullback = torch.func.vjp(lambda *inputs: tuple(_tensors(f(list(inputs)))), *xs)
     return list(pullback(tuple(cotangents)))
+
+
+@cache
+def _bare_vmap() -> Any:
+    """Return the four functions that `torch.func.vmap` is made of, or None where torch has them no more.
+
+    What it does besides, opening trees of arguments, takes longer than mapping a small operator.
+    """
+    try:
+        import_module("torch._functorch.vmap").lazy_load_decompositions()
+        functorch = import_module("torch._C._functorch")
+        names = "_vmap_increment_nesting", "_vmap_decrement_nesting", "_add_batch_dim", "_remove_batch_dim"
+        return tuple(getattr(functorch, name) for name in names)
+    except (ImportError, AttributeError):
+        return None
+
+
+def _map_flat(bare: Any, f: Function, xs: Sequence[Any]) -> list[Any]:
+    """Map `f` over the first axis of all of `xs`."""
+    enter, leave, add, remove = bare
+    size = len(xs[0])
+    level = enter(size, "same")
+    try:
+        ys = _tensors(f([add(x, 0, level) for x in xs]))
+        return [remove(y, level, size, 0) for y in ys]
+    finally:
+        leave()
 
 
 def _pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,9 @@ from xcheck.space import LONG, Block
 
 FAR = 2.0**-5
 """How far the inputs of a block move at most, in units of their scales."""
+
+SMALL = 2**10
+"""Draws of up to this many numbers are kept for the next check."""
 
 RAY = 27
 """Places on the ray through the origin and x at which values are compared."""
@@ -51,10 +56,22 @@ def far_points(problem: Problem, grid: Grid, scale: RealArray, blocks: list[Bloc
     """
     points = np.repeat(problem.x[None], 2 * len(blocks), axis=0)
     for k, block in enumerate(blocks):
-        rng = np.random.default_rng((grid.seed, 8, block.start))
-        share = rng.choice([-FAR, FAR], block.size) * rng.uniform(0.7, 1.0, block.size)
-        points[2 * k : 2 * k + 2, block.slice] += np.outer([1.0, -1.0], share * scale[block.slice])
+        draw = _known_shares if block.size <= SMALL else _shares
+        moved = draw(grid.seed, block.start, block.size) * scale[block.slice]
+        points[2 * k, block.slice] += moved
+        points[2 * k + 1, block.slice] -= moved
     return points
+
+
+def _shares(seed: int, start: int, size: int) -> RealArray:
+    """Draw how far the inputs of a block move, in their scales."""
+    rng = np.random.default_rng((seed, 8, start))
+    shares = rng.choice([-FAR, FAR], size) * rng.uniform(0.7, 1.0, size)
+    shares.flags.writeable = False
+    return shares
+
+
+_known_shares = lru_cache(maxsize=64)(_shares)
 
 
 def far_at_once(problem: Problem, directions: Directions, grid: Grid) -> RealArray:

@@ -16,6 +16,9 @@ from xcheck.space import LONG, stretches
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
 """Ulps that an input moves for one of the line."""
 
+SMALL = 2**10
+"""Draws of up to this many numbers are kept for the next check."""
+
 LINE_SAFETY = 1.5
 
 SHORT_SAFETY = 4.0
@@ -55,9 +58,11 @@ def noise_line(sampler: Sampler) -> RealArray:
     values = _along_line(sampler, offsets)
     center = sampler.center / sampler.size
     t = np.append(offsets, 0.0)
-    y = np.vstack([values - center, np.zeros_like(center)])
-    joint = _residual(t, y, 2, 5)
-    sides = np.fmax(_residual(t[t > 0], y[t > 0], 1, 3), _residual(t[t < 0], y[t < 0], 1, 3))
+    y = np.zeros((len(t), len(center)))
+    np.subtract(values, center, out=y[:-1])
+    finite = bool(np.isfinite(y).all())
+    joint = _residual(t, y, 2, 5, finite)
+    sides = np.fmax(*(_residual(t[side], y[side], 1, 3, finite) for side in (t > 0, t < 0)))
     bent = joint > 16 * sides  # a kink or a jump at the point, not noise
     noise = np.where(bent, sides, joint)
     return LINE_SAFETY * _or_missing(sampler, offsets, y, np.where(np.isfinite(noise), noise, 0.0))
@@ -94,15 +99,15 @@ def _or_missing(sampler: Sampler, offsets: RealArray, y: RealArray, noise: RealA
 
     Inner values that are rounded more coarsely than the result stand still there: log1p(x) - x beside zero.
     """
-    still = np.all(y == 0, axis=0)
-    if not np.any(still) or not isinstance(sampler.directions, Coordinates):
+    still = ~y.any(axis=0)
+    if not still.any() or not isinstance(sampler.directions, Coordinates):
         return noise
     directions = sampler.directions
     samples = sampler.take((sampler.grid.finest,), np.arange(directions.count))
     along = _line_strides(sampler.problem, sampler.grid)[directions.index] / directions.scale
     with np.errstate(invalid="ignore", over="ignore"):
         slopes = (samples.above - samples.below)[0] / (samples.plus + samples.minus)[0][:, None]
-        moved = np.abs(along @ slopes) * np.max(np.abs(offsets))
+        moved = np.abs(np.einsum("j,ji->i", along, slopes)) * np.max(np.abs(offsets))
     return np.where(still & np.isfinite(moved), moved, noise)
 
 
@@ -133,15 +138,29 @@ def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
 
 def _line_strides(problem: Problem, grid: Grid) -> RealArray:
     """Choose what one step along the line moves every input by, shape (n,)."""
-    rng = np.random.default_rng((grid.seed, 1))
-    multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
-    table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()
+    ulp = 2.0 ** (1 - grid.precision)
+    if problem.n <= SMALL:
+        return problem.scale * ulp * _known_multiples(grid, problem.n)
+    rng, table = _multiples(grid)
     strides = problem.scale if problem.n >= LONG else problem.scale.copy()
     for part in stretches(problem.n):
         piece = strides[part]
-        piece *= 2.0 ** (1 - grid.precision)
+        piece *= ulp
         piece *= random_bytes(rng, len(piece), table)
     return strides
+
+
+def _multiples(grid: Grid) -> tuple[np.random.Generator, bytes]:
+    """Return what the inputs' multiples of an ulp are drawn with, and what they are drawn from."""
+    multiples = STRIDES if grid.precision == 53 else np.sign(STRIDES)
+    table = np.tile(multiples.astype(np.int8), 256 // len(STRIDES)).tobytes()
+    return np.random.default_rng((grid.seed, 1)), table
+
+
+@lru_cache(maxsize=64)
+def _known_multiples(grid: Grid, size: int) -> NDArray[np.int8]:
+    rng, table = _multiples(grid)
+    return random_bytes(rng, size, table)
 
 
 def ladder_noise(d: RealArray, s: RealArray, h: RealArray, flat: NDArray[np.bool_]) -> RealArray:
@@ -205,11 +224,13 @@ def quiet_below(sigma: RealArray, d: RealArray, s: RealArray, h: RealArray) -> N
         return np.asarray(np.all(np.maximum(odd, even) <= sigma / 64, axis=0))
 
 
-def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray:
+def _residual(t: RealArray, y: RealArray, degree: int, fewest: int, is_finite: bool = False) -> RealArray:
     """Fit polynomials through every column and return the residuals' standard deviations; NaN where points lack."""
-    places = tuple((t / np.max(np.abs(t))).tolist())
+    places = tuple((t / np.abs(t).max()).tolist())
+    if is_finite:
+        return _fit(places, degree, y)
     finite = np.isfinite(y)
-    if np.all(finite):
+    if finite.all():
         return _fit(places, degree, y)
     whole = np.all(finite, axis=0)
     result = np.full(y.shape[1], np.nan)
@@ -224,7 +245,8 @@ def _residual(t: RealArray, y: RealArray, degree: int, fewest: int) -> RealArray
 def _fit(places: tuple[float, ...], degree: int, y: RealArray) -> RealArray:
     q = _polynomials(places, degree)
     rest = y - q @ (q.T @ y)
-    return np.asarray(np.sqrt(np.sum(rest**2, axis=0) / (len(places) - degree - 1)))
+    rest *= rest
+    return np.asarray(np.sqrt(rest.sum(axis=0) / (len(places) - degree - 1)))
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,9 @@ from xcheck.reference.grid import Directions, Grid, Probes, Rows
 
 NOTHING = np.empty((0, 0))
 
+SMALL = 2**15
+"""Up to this many values at every level the base levels of all directions are kept as they are read."""
+
 Job = tuple[int, Rows, RealArray, RealArray, bool]
 """A level, directions, the places to go to, the displacements, and whether they lead ahead."""
 
@@ -44,6 +47,16 @@ class Samples:
     center: RealArray
     offset: RealArray
     reach: RealArray
+
+    def at(self, rows: Rows) -> Samples:
+        """Select directions."""
+        plus, minus, above, below = (array[:, rows] for array in (self.plus, self.minus, self.above, self.below))
+        return Samples(self.levels, plus, minus, above, below, self.center, self.offset[rows], self.reach[rows])
+
+    def finest(self) -> Samples:
+        """Leave all levels but the last one out."""
+        plus, minus, above, below = (array[-1:] for array in (self.plus, self.minus, self.above, self.below))
+        return Samples(self.levels[-1:], plus, minus, above, below, self.center, self.offset, self.reach)
 
 
 @dataclass
@@ -75,6 +88,7 @@ class Sampler:
         size: the power of two near every output's magnitude, shape (m,).
         line: values beside the point that show the noise, not projected, shape (m of the problem,) each.
         far: values at the far points, not projected, shape (k, m of the problem); None where they were left out.
+        far_points: the far points, shape (k, n); None where they were left out.
         magnitude: |f(x)|, 0 where it is not finite, shape (m,), normalised. A problem in higher precision has
             differences from f(x) for values, so that its center is 0 and its magnitude is not.
         inner: the size of the numbers behind every output, |f(x)| unless the problem knows better, shape (m,),
@@ -110,9 +124,10 @@ class Sampler:
         self._centers: list[RealArray] = []
         self.size = np.ones(self.m)
         coarse, _, fine = grid.group(0)
-        everything = np.arange(directions.count)
+        everything = self._all = np.arange(directions.count)
         self.line: list[RealArray] = []
         self.far: RealArray | None = None
+        self.far_points = far
         beside = [NOTHING if points is None else points for points in (line, far)]
         self._evaluate([(coarse, everything), (fine, everything)], 1, *beside)
         self._settle()
@@ -126,12 +141,17 @@ class Sampler:
         self.inner = self._inner()
         self.repeatable = self._is_repeatable()
         self.spread = np.zeros(self.m) if self.repeatable else self._measure_spread()
+        coarse, _, fine = self.grid.group(0)
+        small = len(self._all) * self.m <= SMALL
+        self._base: Samples | None = self._read((coarse, fine), self._all) if small else None
 
     def ensure(self, levels: Iterable[int], rows: Rows) -> None:
         """Evaluate what is missing of `levels` along `rows`, all of it in one go."""
         missing = []
         for level in levels:
             known = self._levels.get(level)
+            if known is not None and known.count == self.directions.count:
+                continue
             todo = rows if known is None else rows[known.place[rows] < 0]
             if len(todo):
                 missing.append((level, todo))
@@ -144,6 +164,17 @@ class Sampler:
 
     def take(self, levels: tuple[int, ...], rows: Rows) -> Samples:
         """Return the normalised values at `levels` along `rows`; evaluates what is missing."""
+        if self._base is None:
+            return self._read(levels, rows)
+        if levels == self._base.levels:
+            found = self._base
+        elif levels == self._base.levels[-1:]:
+            found = self._base.finest()
+        else:
+            return self._read(levels, rows)
+        return found if len(rows) == len(self._all) and np.array_equal(rows, self._all) else found.at(rows)
+
+    def _read(self, levels: tuple[int, ...], rows: Rows) -> Samples:
         self.ensure(levels, rows)
         found = [self._levels[e] for e in levels]
         index = [level.place[rows] for level in found]
@@ -179,7 +210,10 @@ class Sampler:
         level = self._levels[fine]
         size = np.abs(self.center)
         for values in (*level.above, *level.below):
-            size = np.fmax(size, np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values)))
+            sizes = np.abs(values)
+            finite = sizes < np.inf
+            sizes = sizes if finite.all() else np.where(finite, sizes, 0.0)
+            size = np.fmax(size, np.max(sizes, axis=0, initial=0.0))
         size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
         return np.asarray(np.ldexp(1.0, np.clip(np.frexp(size)[1], -1000, 1000)))
 
@@ -273,7 +307,9 @@ class Sampler:
 
     def _store(self, job: Job, values: RealArray) -> None:
         level, rows, _, displacement, ahead = job
-        known = self._levels.setdefault(level, _Level(np.full(self.directions.count, -1)))
+        if level not in self._levels:
+            self._levels[level] = _Level(np.full(self.directions.count, -1))
+        known = self._levels[level]
         (known.plus if ahead else known.minus).append(displacement)
         (known.above if ahead else known.below).append(values)
         if not ahead:  # both sides are there

@@ -16,6 +16,8 @@ from xcheck.reference.noise import rounding_floor
 from xcheck.reference.windows import KAPPA, Mask
 from xcheck.reference.witness import Witness
 
+TINY = float(np.finfo(np.float64).tiny)
+
 BLOCK = 2**15
 """Entries screened at once: few enough to stay in the processor's cache."""
 
@@ -82,33 +84,33 @@ def _screen_rows(
     ha, hb = (plus + minus) / 2
     with np.errstate(invalid="ignore", over="ignore"):
         central = (samples.above - samples.below) / (plus + minus)
-        even = np.abs((samples.above - f0) - (f0 - samples.below) - central * (plus - minus))
+        even = (samples.above - f0) - (f0 - samples.below)
+        even -= central * (plus - minus)
+        np.abs(even, out=even)
         da, db = central
+        size, fine, off = np.abs(c), np.abs(db), np.abs(da - c)
         q = (hb / ha) ** 2
         offset = samples.offset[:, None]
-        sigma = rounding_floor(
-            witness.grid, witness.value_scale(), samples.above[1], samples.below[1], offset * np.abs(db)
-        )
+        sigma = rounding_floor(witness.grid, witness.value_scale(), samples.above[1], samples.below[1], offset * fine)
         np.maximum(sigma, witness.noise(), out=sigma)
-        rounding = unit * (8 * np.abs(c) + 2 * offset * even[0] / ha**2) + allowance[part]
-        bound = KAPPA * q * np.abs(da - c) + (witness.z / np.sqrt(2)) * sigma / hb + 4 * witness.grid.unit * np.abs(c)
+        rounding = unit * (8 * size + 2 * offset * even[0] / ha**2) + allowance[part]
+        bound = KAPPA * q * off + (witness.z / np.sqrt(2)) * sigma / hb + 4 * witness.grid.unit * size
         apart = np.abs(db - c)
         smooth = even[1] <= KAPPA * q * even[0] + (witness.z * np.sqrt(6)) * sigma
         smooth &= (db != 0) | (da == 0) | (samples.above[1] != f0)  # flat beside the point and not farther off
-        result.passed[part] = np.isfinite(c) & (apart <= bound + rounding) & smooth
-        result.value[part] = db + (db - da) * (q / (1 - q))
+        allowed = bound + rounding
+        result.passed[part] = (size < np.inf) & (apart <= allowed) & smooth
+        change = db - da
+        result.value[part] = db + change * (q / (1 - q))
         result.bar[part] = bound + apart
         result.rounding[part] = rounding
-        result.excess[part] = apart / np.maximum(bound + rounding, np.finfo(np.float64).tiny)
+        result.excess[part] = apart / np.maximum(allowed, TINY, out=allowed)
         result.smooth[part] = smooth
-        steady = smooth & (np.abs(da - db) <= 0.25 * np.abs(db))
-        _raise(result, np.abs(db), steady, witness.directions.scale[rows])
+        steady = smooth & (np.abs(change, out=change) <= 0.25 * fine)
         nearby = np.maximum(np.abs(da), even[0] / (2 * ha))  # the scale beside a stationary point
         seen = smooth & (nearby * ha > 16 * witness.z * sigma)
-        _raise(result, nearby, seen, witness.directions.scale[rows])
-
-
-def _raise(result: Screening, slopes: RealArray, seen: Mask, scale: RealArray) -> None:
-    np.maximum(result.scale, np.max(slopes, axis=0, where=seen, initial=0.0), out=result.scale)
-    per_unit = slopes / scale[:, None]
-    np.maximum(result.slope, np.max(per_unit, axis=0, where=seen, initial=0.0), out=result.slope)
+        slopes = np.where(steady, fine, 0.0)
+        np.maximum(slopes, nearby, out=slopes, where=seen)
+        np.maximum(result.scale, np.max(slopes, axis=0, initial=0.0), out=result.scale)
+        slopes /= witness.directions.scale[rows, None]
+        np.maximum(result.slope, np.max(slopes, axis=0, initial=0.0), out=result.slope)

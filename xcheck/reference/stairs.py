@@ -152,9 +152,12 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray, bar: Real
     asked = [(k, block, outputs) for k, block, outputs in asked if len(outputs)]
     if not asked:
         return result
-    points = far_points(problem, witness.grid, witness.directions.scale, blocks)
     places = np.array([[2 * k, 2 * k + 1] for k, _, _ in asked])
-    found = problem.values(points[places.ravel()]) if sampler.far is None else sampler.far[places.ravel()]
+    if sampler.far is None or sampler.far_points is None:
+        points = far_points(problem, witness.grid, witness.directions.scale, blocks)
+        found = problem.values(points[places.ravel()])
+    else:
+        points, found = sampler.far_points, sampler.far[places.ravel()]
     found = sampler.seen(found).reshape(*places.shape, -1)
     for values, place, (_, block, outputs) in zip(found, places, asked, strict=True):
         part = block.slice
@@ -163,12 +166,18 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray, bar: Real
         center = sampler.center[outputs] / sampler.size[outputs]
         steps = moved / witness.directions.scale[part]
         slopes, bars = (x[part] if len(outputs) == x.shape[1] else x[part][:, outputs] for x in (value, bar))
-        off = np.abs(values - center - steps @ slopes)
-        inputs = np.max(witness.directions.offset[part, None] * np.abs(slopes), axis=0)
-        size = np.abs(values) + np.abs(center) + inputs + np.abs(steps) @ np.abs(slopes)
-        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs]) + np.abs(steps) @ bars
+        off = np.abs(values - center - _along(steps, slopes))
+        sizes, lengths = np.abs(slopes), np.abs(steps)
+        inputs = np.max(witness.directions.offset[part, None] * sizes, axis=0)
+        size = np.abs(values) + np.abs(center) + inputs + _along(lengths, sizes)
+        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs]) + _along(lengths, bars)
         result[part, outputs[np.any(off > quiet, axis=0)]] = True
     return result
+
+
+def _along(steps: RealArray, slopes: RealArray) -> RealArray:
+    """Return `steps @ slopes`, without the threads of a matrix product, which go on waiting for work after it."""
+    return np.asarray(np.einsum("kj,ji->ki", steps, slopes))
 
 
 def _linear_outputs(witness: Witness, passed: Mask, part: slice) -> Rows:

@@ -7,6 +7,7 @@ The bar is a maximum of what was seen: truncation is what the last difference le
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +47,12 @@ class Ladder:
     inner: RealArray
     reach: RealArray
 
-    @property
+    @cached_property
     def h(self) -> RealArray:
         """Mean displacements."""
         return (self.plus + self.minus) / 2
 
-    @property
+    @cached_property
     def flat(self) -> Mask:
         """Where the function did not change on either side."""
         return np.asarray((self.above == 0) & (self.below == 0))

@@ -283,23 +283,29 @@ class Witness:
             self._doubt_flat(found, rows[part[row]], output)
             result.put((part[row], output), found)
 
-    def hidden(self, rows: Rows, outputs: Rows) -> RealArray:
-        """Return what slopes the rounding of inner values may hide in entries that do not move, normalised.
+    def hides(self) -> Mask:
+        """Tell for which outputs the rounding of inner values may hide slopes, shape (m,).
 
         Costs up to 216 evaluations, once.
         """
         if self.project is not None or not isinstance(self.directions, Coordinates):
-            return np.zeros(len(rows))
+            return np.zeros(self.sampler.m, bool)
         if self._hidden is None:
             slopes, self._constant = hidden_slopes(self.problem)
             self._hidden = slopes / self.sampler.size
+        return np.asarray(self._hidden > 0)
+
+    def hidden(self, rows: Rows, outputs: Rows) -> RealArray:
+        """Return what slopes it may hide in entries that do not move, normalised, shape (r,)."""
+        if not self.hides().any() or self._hidden is None or not isinstance(self.directions, Coordinates):
+            return np.zeros(len(rows))
         offset = self.directions.offset[rows]
         return np.asarray(self._hidden[outputs] / np.where(offset > 0, offset, 0.5))
 
     def _doubt_flat(self, found: Estimate, rows: Rows, outputs: Rows) -> None:
         """Call flat entries saturated where values move in the steps of rounding farther off, but not only in those."""
         flat = np.flatnonzero(found.status == Status.FLAT)
-        if not len(flat):
+        if not len(flat) or not self.hides().any():
             return
         hidden = self.hidden(rows[flat], outputs[flat])
         found.bar[flat] = np.maximum(found.bar[flat], hidden)
@@ -402,7 +408,8 @@ def _quotients(
     row, output = np.nonzero(keep)
     center = samples.center[output]
     plus, minus = samples.plus[:, row], samples.minus[:, row]
-    above, below = samples.above[:, row, output], samples.below[:, row, output]
+    places, shape = row * keep.shape[1] + output, (len(samples.levels), keep.size)
+    above, below = (np.take(side.reshape(shape), places, axis=1) for side in (samples.above, samples.below))
     with np.errstate(invalid="ignore", over="ignore"):
         up, down = above - center, center - below
         central = (above - below) / (plus + minus)
