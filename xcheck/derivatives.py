@@ -368,9 +368,9 @@ def _is_combination(
     """Tell whether `weights @ rows` is what was `expected`, up to rounding."""
     unit, least = 2.0**-problem.precision, LEAST[problem.precision]
     with np.errstate(all="ignore"):
-        terms = np.abs(weights) @ np.abs(rows)
+        terms = combined(np.abs(weights), np.abs(rows))
         bound = unit * (units * terms + 2 * (1 + np.sum(np.abs(weights))) * least)
-        return bool(np.all((np.abs(weights @ rows - expected) <= bound) | ~np.isfinite(terms)))
+        return bool(np.all((np.abs(combined(weights, rows) - expected) <= bound) | ~np.isfinite(terms)))
 
 
 def _has_strides(native: Native) -> bool:
