@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow is imported: its start-up messages
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is: its threads would wait for each other's cores
 
 BUILT_IN = {
     "numpy": "xcheck_backends.numpy_:NumpyBackend",

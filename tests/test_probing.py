@@ -124,9 +124,9 @@ def long() -> np.ndarray:
     return np.random.default_rng(7).uniform(0.5, 2.0, LONG)
 
 
-def test_a_gradient_of_a_million_inputs_takes_thirteen_evaluations(long: np.ndarray) -> None:
+def test_a_gradient_of_a_million_inputs_takes_fourteen_evaluations(long: np.ndarray) -> None:
     report = xcheck.check(lambda x: np.sum(np.sin(x)), long, gradient=np.cos)
-    assert report.evaluations <= 13
+    assert report.evaluations <= 14
     assert report.comparisons[0].detection_limit < 0.25
 
 

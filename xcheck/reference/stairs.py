@@ -47,6 +47,9 @@ SMALL = 2**18
 QUICK = 1e-3
 """Seconds that one evaluation may take for that."""
 
+DIGITS = 64
+"""Significand bits of hardware's numbers; a witness in more has as many as its outputs need to move."""
+
 STEPS = 3
 """So many leaps in different places make a staircase; a kink or a jump makes one."""
 
@@ -128,7 +131,8 @@ def _wide(witness: Witness, row: int) -> RealArray:
 def applies(witness: Witness) -> bool:
     """Tell whether steps can be told from noise: values along coordinates, of inputs with digits enough."""
     plain = isinstance(witness.directions, Coordinates) and witness.grid.precision >= 24
-    return plain and not witness.stepped and witness.sampler.repeatable
+    rounded = witness.problem.value_bits <= DIGITS
+    return plain and rounded and not witness.stepped and witness.sampler.repeatable
 
 
 def suspicious_lines(witness: Witness, passed: Mask, value: RealArray, bar: RealArray) -> Mask:
