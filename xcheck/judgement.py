@@ -135,6 +135,9 @@ SUBNORMAL = {53: 2.0**-1074, 24: 2.0**-149, 11: 2.0**-24, 8: 2.0**-133}
 Sides = dict[tuple[int, int], tuple[float, float]]
 """Numbers for the left and for the right of single entries (direction, output)."""
 
+Places = tuple[Rows, Rows]
+"""Directions and outputs of entries."""
+
 
 @dataclass
 class Judgement:
@@ -194,25 +197,33 @@ class Judgement:
         codes = [SENTENCES.index(sentence) for sentence in blunt]
         return np.asarray((self.verdict == INCONCLUSIVE) & np.isin(self.reason, codes))
 
+    def take(self, where: Places, other: Judgement, there: Places) -> None:
+        """Take entries `there` of another judgement over into the entries `where` of this one."""
+        for name in ("verdict", "reason", "value", "bar", "rounding", "retested", "second_opinion"):
+            getattr(self, name)[where] = getattr(other, name)[there]
+        for mine, others in ((self.slopes, other.slopes), (self.slope_bars, other.slope_bars)):
+            for here, place in zip(_pairs(where), _pairs(there), strict=True) if mine or others else ():
+                mine.pop(here, None)
+                if place in others:
+                    mine[here] = others[place]
+
     def take_over(self, other: Judgement, wanted: Mask) -> None:
         """Take the wanted entries (d, m) of another judgement, one for every d, into this one's single row."""
         row, output = np.nonzero(wanted)
-        for name in ("verdict", "reason", "value", "bar", "rounding", "retested", "second_opinion"):
-            getattr(self, name)[0, output] = getattr(other, name)[row, output]
-        self.slopes |= {
-            (0, i): other.slopes[j, i]
-            for j, i in zip(row.tolist(), output.tolist(), strict=True)
-            if (j, i) in other.slopes
-        }
+        self.take((np.zeros_like(row), output), other, (row, output))
 
     def overrule(self, rows: Rows, better: Judgement) -> int:
         """Take over what another reference decided for the directions `rows`, and saw as sharply; returns how many."""
         agreed = (better.verdict == AGREE) & (better.bar <= self.bar[rows])
         row, output = np.nonzero(agreed | (better.verdict == DISAGREE))
-        where = (rows[row], output)
-        for name in ("verdict", "reason", "value", "bar", "rounding", "retested", "second_opinion"):
-            getattr(self, name)[where] = getattr(better, name)[row, output]
+        self.take((rows[row], output), better, (row, output))
         return len(row)
+
+    def rescale(self, units: RealArray) -> None:
+        """Multiply every number by its unit, shape (d, m)."""
+        for array in (self.value, self.bar, self.rounding):
+            array *= units
+        self.slopes, self.slope_bars = _scaled(self.slopes, units), _scaled(self.slope_bars, units)
 
     def give_reason(self, where: Mask, rows: Rows, reason: str) -> None:
         """Call the entries `where` of `rows` inconclusive."""
@@ -328,11 +339,7 @@ def judge(
         if len(rows) and applies(witness):
             _ask_complex_step(case)
         result = case.result
-        result.value *= units
-        result.bar *= units
-        result.rounding *= units
-        result.slopes = _in_user_units(result.slopes, units)
-        result.slope_bars = _in_user_units(result.slope_bars, units)
+        result.rescale(units)
         beyond = result.verdict == DISAGREE
         if beyond.any():  # slopes that under- or overflow, as the claim does
             beyond &= (result.value == claimed) & ~(np.isfinite(claimed) & (claimed != 0))
@@ -363,11 +370,9 @@ def _reread_steps(case: _Case, doubtful: Mask, precision: int, shift: RealArray 
         other = witness.with_steps(rows, heights[row])
         units = witness.units[rows]
         found = judge(other, case.claimed[rows] * units, precision, wanted, shift, wider=False)
-        _, output = np.nonzero(wanted)
-        for name in ("verdict", "reason", "retested", "second_opinion"):
-            getattr(result, name)[row, output] = getattr(found, name)[0, output]
-        for name in ("value", "bar", "rounding"):
-            getattr(result, name)[row, output] = (getattr(found, name) / units)[0, output]
+        found.rescale(1 / units)
+        one, output = np.nonzero(wanted)
+        result.take((rows[one], output), found, (one, output))
         poor = wanted & (found.verdict == INCONCLUSIVE)
         result.give_reason(poor, rows, VETOES[STEPPED])
 
@@ -394,7 +399,11 @@ def _look_wider(
         result.overrule(rows, judge(other, claimed[rows], precision, open_[rows], shift, wider=False))
 
 
-def _in_user_units(sides: Sides, units: RealArray) -> Sides:
+def _pairs(places: Places) -> list[tuple[int, int]]:
+    return list(zip(places[0].tolist(), places[1].tolist(), strict=True))
+
+
+def _scaled(sides: Sides, units: RealArray) -> Sides:
     return {at: (float(left * units[at]), float(right * units[at])) for at, (left, right) in sides.items()}
 
 
@@ -706,10 +715,16 @@ def _forgive_own_rounding(case: _Case, exact: RealArray) -> None:
     wrong = result.suspected()
     exact_rounding = 256 * case.witness.grid.unit * np.abs(exact)
     held = wrong & (np.abs(exact - result.value) <= result.bar + exact_rounding)
-    result.rounding[held] += np.abs(case.claimed - exact)[held]
+    _excuse(case, held, np.abs(case.claimed - exact), OWN_ROUNDING)
+
+
+def _excuse(case: _Case, held: Mask, rounding: RealArray, reason: str) -> None:
+    """Allow the entries `held` more rounding: they agree if that is still sharp, and are open for that reason else."""
+    result = case.result
+    result.rounding[held] += rounding[held]
     sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
     result.verdict[sharp], result.reason[sharp] = AGREE, 0
-    result.give_reason(held & ~sharp, np.arange(len(held)), OWN_ROUNDING)
+    result.give_reason(held & ~sharp, np.arange(len(held)), reason)
 
 
 def _doubt_loose(case: _Case, exact: Callable[[], RealArray], units: RealArray) -> None:
@@ -764,10 +779,7 @@ def _forgive_scatter(case: _Case, scatter: RealArray) -> None:
     result = case.result
     gap = np.abs(case.claimed - result.value)
     held = result.suspected() & (gap <= result.bar + result.rounding + scatter)
-    result.rounding[held] += scatter[held]
-    sharp = held & case.sharp(slice(None), result.bar, result.rounding, case.claimed)
-    result.verdict[sharp], result.reason[sharp] = AGREE, 0
-    result.give_reason(held & ~sharp, np.arange(len(held)), SCATTERED)
+    _excuse(case, held, scatter, SCATTERED)
 
 
 def _forgive_tiny_scatter(case: _Case, scatter: Callable[[], RealArray], units: RealArray) -> None:
