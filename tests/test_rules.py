@@ -374,3 +374,59 @@ def test_a_mode_that_is_off_by_little_disagrees_with_the_other() -> None:
 
     faults = [c for c in check(Cube.apply, torch.tensor(X)).comparisons if c.verdict is Verdict.DISAGREE]
     assert {c.reference.source for c in faults} == {"torch/vjp", "finite differences"}
+
+
+@pytest.mark.parametrize(("dtype", "narrow"), [("float64", "float32"), ("float64", "float16"), ("float32", "bfloat16")])
+def test_a_rule_that_rounds_its_cotangent_is_found(dtype: str, narrow: str) -> None:
+    class Narrow(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return torch.sin(x)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return g.to(getattr(torch, narrow)).to(g.dtype) * torch.cos(x)
+
+    x = torch.tensor([0.7], dtype=getattr(torch, dtype))
+    report = check(Narrow.apply, x)
+    assert report.verdict is DISAGREE
+    assert "loses digits" in fault(report).reason
+
+
+def test_a_double_backward_that_leaves_out_a_lone_cotangent_is_found() -> None:
+    class Rule(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, g: Any) -> Any:
+            ctx.save_for_backward(x)
+            return 2 * x * g
+
+        @staticmethod
+        def backward(ctx: Any, h: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return 2 * h, (2 * x * h).sum()  # 2 * g * h
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return (x * x).sum()
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return Rule.apply(ctx.saved_tensors[0], g)
+
+    x = torch.tensor([0.3, 1.2], dtype=torch.float64)
+    assert check(Square.apply, x).verdict is AGREE
+    assert check(Square.apply, x, order=2).verdict is DISAGREE
+
+
+def test_a_given_pullback_that_changes_its_cotangent_is_told() -> None:
+    def pullback(x: Any, g: Any) -> Any:
+        result = g * np.cos(x)
+        g *= 2
+        return result
+
+    report = xcheck.check(np.sin, np.array([0.3, 0.7]), vjp=pullback, raises=False)
+    assert any("in place" in note for comparison in report.comparisons for note in comparison.notes)

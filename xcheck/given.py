@@ -104,6 +104,9 @@ def given_diagonal(problem: Problem, diagonal: Derivative, kwargs: Mapping[str, 
     return Given(claim, given.columns, given.notes, given.unchecked)
 
 
+CHANGED = "vjp= changes its cotangent in place; whoever else uses it, such as another branch, gets the changed one"
+
+
 def given_vjp(
     problem: Problem, vjp: Derivative, kwargs: Mapping[str, Any], cotangents: RealArray | None = None
 ) -> Given:
@@ -112,17 +115,19 @@ def given_vjp(
     Costs m calls, or one for each of the `cotangents`, shape (k, m), if they are given. Returns what `gradient=`
     returns, for the product of cotangent and Jacobian.
     """
-    likes = output_leaves(problem)
+    likes, changed = output_leaves(problem), False
     rows: list[Given] = []
     for unit in np.eye(problem.m) if cotangents is None else cotangents:
         parts = problem.outputs.unpack(unit)
         natives = [problem.backend.from_numpy(a, like=like) for a, like in zip(parts, likes, strict=True)]
         returned = _run(problem, vjp, kwargs, "vjp=", (outputs_like(problem, natives),))
         rows.append(_read_row(problem, returned, "vjp=", "Jacobian"))
+        changed |= any(not np.array_equal(problem.as_array(n), a) for n, a in zip(natives, parts, strict=True))
     value = np.concatenate([row.claim.value for row in rows])
     claim = Claim(quantity_of(problem), value, "vjp=", min(row.claim.precision for row in rows))
     columns = np.logical_and.reduce([row.columns for row in rows])
-    return Given(claim, columns, rows[0].notes, tuple(dict.fromkeys(line for row in rows for line in row.unchecked)))
+    notes = rows[0].notes + ((CHANGED,) if changed else ())
+    return Given(claim, columns, notes, tuple(dict.fromkeys(line for row in rows for line in row.unchecked)))
 
 
 def given_jvp(problem: Problem, jvp: Derivative, kwargs: Mapping[str, Any], tangents: RealArray | None = None) -> Given:

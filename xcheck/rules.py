@@ -30,6 +30,9 @@ SCALES_BY = 1e-3
 ADDS_UP = {53: 2.0**-4, 24: 2.0**-4, 11: 2.0**-3, 8: 2.0**-2}
 """The same where rounding inside may take part, by significand bits: sums of two products, other orders of a sum."""
 
+LONG = 5
+"""Vectors of many digits; sums of rounded ones may be right by luck."""
+
 HALF = 11
 """Significand bits of float16, whose cotangents underflow."""
 
@@ -50,6 +53,7 @@ NOT_LINEAR = (
 )
 NOT_REPEATABLE = "the rule gives different values for the same {vector}"
 NOT_THE_SAME = "it gives different values for the same inputs"
+LOSES_DIGITS = "the rule loses digits of its {vector}: somewhere on the way it is rounded to a lower precision"
 LAYOUT = "the rule depends on how the cotangent lies in memory: for equal values with other strides, it gives others"
 IN_PLACE = "the rule changes its cotangent in place; whoever else uses it, such as another branch, gets the changed one"
 VALUE = "differentiating {title} changes its value: {name} is {with_:.6g} with, {without:.6g} without"
@@ -136,7 +140,7 @@ def examine_reverse(
     reverse = Reverse(problem)
     rule = replace(_reverse_rule(problem, reverse), limit=limit)
     if wide is not None and wide is not problem:
-        rule = replace(rule, wide=lambda: _reverse_rule(wide, Reverse(wide)))
+        rule = replace(rule, wide=lambda: replace(_reverse_rule(wide, Reverse(wide)), limit=limit))
     with np.errstate(all="ignore"):
         found = [_fault(rule), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
     return [c for c in found if isinstance(c, Comparison)], [line for line in found if isinstance(line, str)]
@@ -152,7 +156,7 @@ def examine_forward(
     """
     rule = replace(_forward_rule(problem), limit=limit)
     if wide is not None and wide is not problem:
-        rule = replace(rule, wide=lambda: _forward_rule(wide))
+        rule = replace(rule, wide=lambda: replace(_forward_rule(wide), limit=limit))
     with np.errstate(all="ignore"):
         found = _fault(rule)
     return [found] if isinstance(found, Comparison) else [], [found] if isinstance(found, str) else []
@@ -217,6 +221,7 @@ def _faults(rule: _Rule) -> Iterator[Comparison]:
             reason = NOT_LINEAR.format(vector=rule.vector)
             yield rule.verdict(wrong, scaled, a, SCALES_BY * sizes, "itself, scaled", reason, how)
     yield from _sums(rule, a)
+    yield from _digits(rule)
 
 
 def _scaled(rule: _Rule, a: RealArray, factor: float, slack: float = 0.0) -> tuple[RealArray, NDArray[np.bool_]]:
@@ -253,6 +258,36 @@ def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
         reason = NOT_LINEAR.format(vector=rule.vector)
         how = f"from the sum of two {rule.vector}s"
         yield rule.verdict(*found[0], "its own sums", reason, how)
+
+
+def _digits(rule: _Rule) -> Iterator[Comparison]:
+    """Look for vectors that are rounded to a lower precision on the way: sums of those with many digits show it.
+
+    Most entries of two sums in four have to fail, by more than the comparison of values could have seen.
+    """
+    precision = rule.problem.precision
+    if precision < 24:
+        return
+    share = 2.0 ** -(precision // 2 + 3) + 2 * min(rule.limit, 1.0)
+    found = []
+    first, *others = _long_vectors(rule)
+    a = rule.product(first)
+    for other in others:
+        b, both = rule.product(other), rule.product(first + other)
+        terms = np.abs(a) + np.abs(b)
+        wrong = rule.differs(both, a + b, terms, share)
+        if np.count_nonzero(wrong) > np.count_nonzero(terms) / 2:
+            found.append((wrong, both, a + b, share * terms))
+    if len(found) >= len(others) / 2:
+        reason = LOSES_DIGITS.format(vector=rule.vector)
+        yield rule.verdict(*found[0], "its own sums", reason, f"from the sum of two {rule.vector}s")
+
+
+def _long_vectors(rule: _Rule) -> RealArray:
+    """Draw vectors like the rule's own, but of so many digits that their sums are just exact; shape (LONG, k)."""
+    rng, steps = np.random.default_rng(14), 2.0 ** (rule.problem.precision - 10)
+    signs = rng.choice([-1.0, 1.0], (LONG, rule.base.shape[1]))
+    return np.asarray(signs * np.abs(rule.base[0]) * np.floor(rng.uniform(1.0, 2.0, signs.shape) * steps) / steps)
 
 
 def _layout(rule: _Rule, reverse: Reverse) -> Comparison | str | None:
