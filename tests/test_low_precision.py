@@ -375,3 +375,20 @@ def test_a_reference_excludes_a_witness_and_a_second_order() -> None:
         xcheck.check(np.sin, x, diagonal=np.cos, reference=np.sin, witness=np.sin)
     with pytest.raises(ValueError, match="order=2 takes no reference="):
         xcheck.check(np.sin, x, reference=np.sin, order=2)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, Verdict.AGREE), (1.1, Verdict.DISAGREE)])
+def test_a_rule_that_does_not_run_in_float64_is_judged_in_its_own_dtype(
+    tf: Any, factor: float, verdict: Verdict
+) -> None:
+    weights = tf.constant(factor * np.ones(4), tf.float32)
+
+    @tf.custom_gradient
+    def squares(x: Any) -> Any:
+        return tf.reduce_sum(x**2), lambda g: 2 * x * g * weights
+
+    for x in (
+        [0.0016122470842674375, 1.1358791589736938, 0.4675913155078888, -1.9305380582809448],
+        [0.3, -1.0, 2.0, 0.7],
+    ):
+        assert xcheck.check(squares, tf.constant(x, tf.float32), raises=False).verdict is verdict

@@ -524,3 +524,19 @@ def test_how_fast_torch_maps_an_operator_does_not_reach_the_user(torch: Any) -> 
 
     assert report.verdict is Verdict.AGREE
     assert not caught
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-5, 1e-7])
+def test_one_triangle_is_a_convention_where_close_eigenvalues_amplify_rounding(torch: Any, gap: float) -> None:
+    def exponential(a: Any) -> Any:
+        values, vectors = torch.linalg.eigh(a)
+        return vectors @ torch.diag(values.exp()) @ vectors.mT
+
+    a = torch.diag(torch.tensor([1.0, 1.0 + gap, 2.0], dtype=torch.float64))
+    assert xcheck.check(exponential, a, raises=False).verdict is not DISAGREE
+
+
+@pytest.mark.parametrize("name", ["eigvalsh", "cholesky"])
+def test_one_triangle_in_float32_is_a_convention(torch: Any, name: str) -> None:
+    a = torch.tensor([[1.0, 0.999, 0.99], [0.999, 1.0, 0.995], [0.99, 0.995, 1.0]])
+    assert xcheck.check(getattr(torch.linalg, name), a, raises=False).verdict is not DISAGREE

@@ -118,6 +118,9 @@ GROSS = 2.0**12
 MOVED = 64.0
 """Nor one that is off by less than this many times what rounding moves the value."""
 
+PAIRED = 4.0
+"""Pairs of entries may be off by so many square roots of the claim's roundoff: close eigenvalues amplify rounding."""
+
 SCATTERS = 2.0**-30
 """A claim that is off by at most this share of the output's largest slope may be off by rounding in its arithmetic."""
 
@@ -256,6 +259,7 @@ class _Case:
     informative: float
     result: Judgement
     smooth: Mask
+    precision: int
 
     def sharp(self, rows: Rows | slice, bar: RealArray, rounding: RealArray, c: RealArray) -> Mask:
         """Tell where a bar is narrow enough that agreement means something.
@@ -441,7 +445,7 @@ def _opened(witness: Witness, scaled: RealArray, precision: int, unit: float, fo
     blank = np.zeros(scaled.shape, np.int8)
     rounding = found.rounding + _own_rounding(witness, unit, slice(None))  # a wrong claim would be allowed this too
     result = Judgement(blank, blank.copy(), found.value, found.bar, rounding, *np.zeros((2, *scaled.shape), bool))
-    case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool))
+    case = _Case(witness, scaled, unit, informative, result, np.zeros(scaled.shape, bool), precision)
     open_ = ~(found.passed & case.sharp(slice(None), found.bar, found.rounding, scaled))
     return case, open_ | _own_to_hidden_rounding(case, ~open_)
 
@@ -684,10 +688,10 @@ def _forgive_one_triangle(case: _Case) -> None:
     mirror, flip = partner[rows], sign[rows][:, None]
     off = c[rows] + flip * c[mirror] - (result.value[rows] + flip * result.value[mirror])
     allowed = result.bar[rows] + result.bar[mirror] + result.rounding[rows] + result.rounding[mirror]
+    allowed += PAIRED * np.sqrt(2.0**-case.precision) * (np.abs(c[rows]) + np.abs(c[mirror]))
     paired = ((mirror != rows) & (unread[rows] | unread[mirror]))[:, None] & (np.abs(off) <= allowed)
     paired |= ((mirror == rows) & (sign[rows] < 0) & unread[rows])[:, None]  # imaginary parts of a Hermitian diagonal
-    if np.all(paired | ~wrong):
-        result.give_reason(wrong, rows, ONE_TRIANGLE)
+    result.give_reason(wrong & paired, rows, ONE_TRIANGLE)
 
 
 def _could_be_rounding(case: _Case, shift: RealArray | None) -> bool:

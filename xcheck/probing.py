@@ -566,7 +566,8 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
         every = slice(None, None, step)
         connected = every if count == gradient.size else np.flatnonzero(gradient)[every]
         if count:
-            result[:, k] = np.nanmedian(np.abs(vectors[:, connected] * gradient[connected]), axis=1)
+            shares = np.abs(vectors[:, connected] * gradient[connected])
+            result[:, k] = np.median(np.where(np.isnan(shares), 0.0, shares), axis=1)
     return result
 
 
