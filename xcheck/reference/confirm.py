@@ -17,6 +17,12 @@ from xcheck.reference.witness import Witness
 NOISY_FACTOR = 8.0
 """How many bars away a claim must be where the values are noisy: small structure can hide in real noise."""
 
+TINY = 2.0**-30
+"""Differences of this share of the output's size may come from whatever else moves it: step control of a solver."""
+
+TINY_FACTOR = 2.0
+"""How many bars away a claim must be by then."""
+
 NO_DERIVATIVE = "no derivative exists here: the slopes along the inputs do not add up to the slope along their sum"
 
 VETOES = (
@@ -77,7 +83,9 @@ def confirm(
         levels = fresh.levels_known(int(row))
         ladder, floor = fresh.ladder(levels, rows, keep, behind=True)
         where = (row, keep[0])
-        veto[where] = _vetoes(fresh, ladder, floor, claimed[where], rounding[where], first.at(where), second.at(where))
+        size = fresh.sampler.magnitude[keep[0]]
+        one, two = first.at(where), second.at(where)
+        veto[where] = _vetoes(fresh, ladder, floor, claimed[where], rounding[where], one, two, size)
     for row in np.flatnonzero(np.any(veto == FINER, axis=1)):
         finer = np.flatnonzero(veto[row] == FINER)
         veto[row, finer[_differs_by_ulps(fresh, int(row), finer)]] = 0
@@ -160,13 +168,15 @@ def _vetoes(
     rounding: RealArray,
     first: Estimate,
     second: Estimate,
+    magnitude: RealArray,
 ) -> NDArray[np.int8]:
     unit, p = fresh.grid.unit, fresh.grid.precision
     value, bar = second.value, second.bar
     gap = np.abs(c - value)
     rules = fresh.rules(floor)
     windows = central_windows(ladder, rules.z, rules.unit)
-    factor = np.where(second.noisy | (second.status == Status.NOISY), NOISY_FACTOR, 1.0)
+    tiny = gap <= TINY * magnitude
+    factor = np.where(second.noisy | (second.status == Status.NOISY), NOISY_FACTOR, np.where(tiny, TINY_FACTOR, 1.0))
     allowed = ~(gap > factor * bar + rounding)
     both = np.isfinite(first.bar) & (np.abs(first.value - value) > first.bar + bar)
     small = gap <= 2.0 ** (-p / 3) * np.abs(value)
