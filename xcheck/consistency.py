@@ -15,7 +15,7 @@ from xcheck.planting import Plants, Product, plant, plant_in_push
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import signed_probes
-from xcheck.space import stretches
+from xcheck.space import combined, stretches
 from xcheck.verdict import Verdict
 
 PROBES = 3
@@ -228,11 +228,11 @@ class Undecided:
     def slack(self, side: _Side, v: RealArray, w: RealArray) -> RealArray:
         """Return how far products may be apart and their modes still agree with the values."""
         if side.bilinear:
-            weighed = np.sum((np.abs(v) @ self.tolerance) * np.abs(w), axis=1)
+            weighed = np.sum(combined(np.abs(v), self.tolerance) * np.abs(w), axis=1)
         elif side.along == "outputs":
-            weighed = np.abs(v) @ self.tolerance
+            weighed = combined(np.abs(v), self.tolerance)
         else:
-            weighed = np.abs(w) @ self.tolerance.T
+            weighed = combined(np.abs(w), self.tolerance.T)
         return np.asarray(np.minimum(weighed, UNRESOLVED * side.magnitude))
 
     def excuses(self, side: _Side) -> NDArray[np.bool_]:
@@ -338,13 +338,9 @@ def _measure(ways: _Ways, v: RealArray, w: RealArray) -> _Side:
 
 
 def _products(matrix: RealArray, vectors: RealArray) -> tuple[RealArray, RealArray]:
-    """Return the products of a matrix with vectors (k, n), and the sums of their terms' magnitudes, (k, m) each.
-
-    Not by a matrix product, whose threads go on waiting for work after it.
-    """
+    """Return the products of a matrix with vectors (k, n), and the sums of their terms' magnitudes, (k, m) each."""
     if len(matrix) > 1:
-        sums = np.einsum("kj,ij->ki", vectors, matrix), np.einsum("kj,ij->ki", np.abs(vectors), np.abs(matrix))
-        return np.asarray(sums[0]), np.asarray(sums[1])
+        return combined(vectors, matrix.T), combined(np.abs(vectors), np.abs(matrix).T)
     products, magnitudes = np.zeros((2, len(vectors), 1))
     for part in stretches(vectors.shape[1]):
         terms = vectors[:, part] * matrix[:, part]

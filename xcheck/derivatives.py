@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xcheck.claim import Claim, Quantity
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import Function, Native, RealArray, SupportsBatch, supports_batch, supports_jvp, supports_vjp
-from xcheck.space import Block
+from xcheck.space import Block, combined
 
 ENLARGED = {53: 10, 24: 2, 11: 4, 8: 4}
 """Binary orders by which vectors grow to see whether a rule is linear, by significand bits of the dtype.
@@ -102,7 +102,7 @@ class Reverse:
         weights = np.random.default_rng(0).uniform(1.0, 2.0, count)
         weights[::2] /= 8
         if count >= getattr(self.problem.backend, "batch_from", 2) and not self.problem.random:
-            expected = self._pull_tested(-size * (combined(weights, cotangents))) / -size
+            expected = self._pull_tested(-size * combined(weights, cotangents)) / -size
             rows = self._pull_batched(cotangents, weights, expected)
             if rows is not None:
                 return rows
@@ -150,7 +150,7 @@ class Reverse:
             return self._join([next(parts) if i in connected else None for i in range(len(blocks))], (count,))
 
         small = reduced(self.problem)
-        more = np.vstack([cotangents, small * (combined(weights, cotangents))])
+        more = np.vstack([cotangents, small * combined(weights, cotangents)])
         rows = _batched(backend, pull, self.problem, more, self.cotangents, join)
         if rows is None or not _is_combination(self.problem, rows[:-1], weights, expected):
             return None
@@ -406,11 +406,6 @@ def _batched(
     except Exception:
         return None  # an operator without a batching rule: the plain loop is always right
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def combined(weights: RealArray, rows: RealArray) -> RealArray:
-    """Return `weights @ rows`, without the threads of a matrix product, which go on waiting for work after it."""
-    return np.asarray(np.einsum("k,kj->j", weights, rows))
 
 
 def _pack(problem: Problem, native: Native | None, block: Block, lead: tuple[int, ...], mode: str) -> RealArray:

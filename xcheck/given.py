@@ -104,7 +104,8 @@ def given_diagonal(problem: Problem, diagonal: Derivative, kwargs: Mapping[str, 
     return Given(claim, given.columns, given.notes, given.unchecked)
 
 
-CHANGED = "vjp= changes its cotangent in place; whoever else uses it, such as another branch, gets the changed one"
+CHANGED = "changes its cotangent in place; whoever else uses it, such as another branch, gets the changed one"
+"""What is said of such a rule, whoever's it is."""
 
 
 def given_vjp(
@@ -126,7 +127,7 @@ def given_vjp(
     value = np.concatenate([row.claim.value for row in rows])
     claim = Claim(quantity_of(problem), value, "vjp=", min(row.claim.precision for row in rows))
     columns = np.logical_and.reduce([row.columns for row in rows])
-    notes = rows[0].notes + ((CHANGED,) if changed else ())
+    notes = rows[0].notes + ((f"vjp= {CHANGED}",) if changed else ())
     return Given(claim, columns, notes, tuple(dict.fromkeys(line for row in rows for line in row.unchecked)))
 
 

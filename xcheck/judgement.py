@@ -330,9 +330,9 @@ def judge(
             _investigate(case, rows, open_[rows], found.at(rows))
             _forgive_one_triangle(case)
         _reread_steps(case, doubtful, precision, shift)
-        if exact is not None and precision < witness.grid.precision and _could_be_rounding(case, shift):
-            _forgive_own_rounding(case, exact() / units)
         if exact is not None and precision < witness.grid.precision:
+            if _could_be_rounding(case, shift):
+                _forgive_own_rounding(case, exact() / units)
             _doubt_loose(case, exact, units)
         if scatter is not None and precision >= witness.grid.precision:
             _forgive_tiny_scatter(case, scatter, units)

@@ -567,7 +567,8 @@ def _typical_share(vectors: RealArray, gradients: RealArray) -> RealArray:
         connected = every if count == gradient.size else np.flatnonzero(gradient)[every]
         if count:
             shares = np.abs(vectors[:, connected] * gradient[connected])
-            result[:, k] = np.median(np.where(np.isnan(shares), 0.0, shares), axis=1)
+            shares = shares[:, ~np.isnan(gradient[connected])]
+            result[:, k] = np.median(shares, axis=1) if shares.size else 0.0
     return result
 
 

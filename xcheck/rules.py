@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xcheck.comparison import WORST, Comparison, Entry, Source
 from xcheck.consistency import FARTHER, ROUNDING, neighbours
 from xcheck.derivatives import LEAST, Forward, Reverse, enlarged, reduced, unit_cotangent
+from xcheck.given import CHANGED
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import signed_probes
@@ -55,8 +56,12 @@ NOT_REPEATABLE = "the rule gives different values for the same {vector}"
 NOT_THE_SAME = "it gives different values for the same inputs"
 LOSES_DIGITS = "the rule loses digits of its {vector}: somewhere on the way it is rounded to a lower precision"
 LAYOUT = "the rule depends on how the cotangent lies in memory: for equal values with other strides, it gives others"
-IN_PLACE = "the rule changes its cotangent in place; whoever else uses it, such as another branch, gets the changed one"
+IN_PLACE = f"the rule {CHANGED}"
 VALUE = "differentiating {title} changes its value: {name} is {with_:.6g} with, {without:.6g} without"
+
+
+_Sum = tuple[NDArray[np.bool_], RealArray, RealArray, RealArray]
+"""Where the product of a sum is not the sum of products, both of them, and how far apart they may be."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +143,9 @@ def examine_reverse(
         NotImplementedError: there is no reverse rule.
     """
     reverse = Reverse(problem)
-    rule = replace(_reverse_rule(problem, reverse), limit=limit)
+    rule = _reverse_rule(problem, reverse, limit)
     if wide is not None and wide is not problem:
-        rule = replace(rule, wide=lambda: replace(_reverse_rule(wide, Reverse(wide)), limit=limit))
+        rule = replace(rule, wide=lambda: _reverse_rule(wide, Reverse(wide), limit))
     with np.errstate(all="ignore"):
         found = [_fault(rule), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
     return [c for c in found if isinstance(c, Comparison)], [line for line in found if isinstance(line, str)]
@@ -154,9 +159,9 @@ def examine_forward(
     Raises:
         NotImplementedError: there is no forward rule.
     """
-    rule = replace(_forward_rule(problem), limit=limit)
+    rule = _forward_rule(problem, limit)
     if wide is not None and wide is not problem:
-        rule = replace(rule, wide=lambda: replace(_forward_rule(wide), limit=limit))
+        rule = replace(rule, wide=lambda: _forward_rule(wide, limit))
     with np.errstate(all="ignore"):
         found = _fault(rule)
     return [found] if isinstance(found, Comparison) else [], [found] if isinstance(found, str) else []
@@ -169,26 +174,26 @@ def is_linear_in_float64(wide: Problem) -> bool:
     """
     with np.errstate(all="ignore"):
         try:
-            rule = _reverse_rule(wide, Reverse(wide))
+            rule = _reverse_rule(wide, Reverse(wide), np.inf)
             return not np.any(_scaled(rule, rule.product(rule.base[0]), -enlarged(wide))[1])
         except Exception:
             return True  # it does not run in float64
 
 
-def _reverse_rule(problem: Problem, reverse: Reverse) -> _Rule:
+def _reverse_rule(problem: Problem, reverse: Reverse, limit: float) -> _Rule:
     base = signed_probes(np.random.default_rng(13), 3, problem.m) * unit_cotangent(problem)
     source = f"{problem.backend.name}/vjp"
     inner = _inner_rounding(problem) * unit_cotangent(problem) / problem.scale
-    return _Rule(
-        problem, source, "pullback", "cotangent", reverse.pull, base, problem.inputs, "pulled back", inner=inner
-    )
+    names = "pullback", "cotangent", reverse.pull, base, problem.inputs, "pulled back"
+    return _Rule(problem, source, *names, limit=limit, inner=inner)
 
 
-def _forward_rule(problem: Problem) -> _Rule:
+def _forward_rule(problem: Problem, limit: float) -> _Rule:
     base = signed_probes(np.random.default_rng(13), 3, problem.n) * problem.scale
     source, push = f"{problem.backend.name}/jvp", Forward(problem).push
     inner = _inner_rounding(problem)
-    return _Rule(problem, source, "pushforward", "tangent", push, base, problem.outputs, "pushed forward", inner=inner)
+    names = "pushforward", "tangent", push, base, problem.outputs, "pushed forward"
+    return _Rule(problem, source, *names, limit=limit, inner=inner)
 
 
 def _inner_rounding(problem: Problem) -> float:
@@ -249,15 +254,9 @@ def _largest(sizes: RealArray) -> float:
 def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
     """Two sums have to fail: rounding in an ill-conditioned rule may take one far off."""
     share = ADDS_UP[rule.problem.precision]
-    found = []
-    for other in rule.base[1:]:
-        b, both = rule.product(other), rule.product(rule.base[0] + other)
-        terms = np.abs(a) + np.abs(b)
-        found.append((rule.differs(both, a + b, terms, share), both, a + b, share * terms))
+    found = [_sum(rule, rule.base[0], a, other, share) for other in rule.base[1:]]
     if all(np.any(wrong) for wrong, *_ in found):
-        reason = NOT_LINEAR.format(vector=rule.vector)
-        how = f"from the sum of two {rule.vector}s"
-        yield rule.verdict(*found[0], "its own sums", reason, how)
+        yield _of_sums(rule, found[0], NOT_LINEAR)
 
 
 def _digits(rule: _Rule) -> Iterator[Comparison]:
@@ -269,18 +268,25 @@ def _digits(rule: _Rule) -> Iterator[Comparison]:
     if precision < 24:
         return
     share = 2.0 ** -(precision // 2 + 3) + 2 * min(rule.limit, 1.0)
-    found = []
     first, *others = _long_vectors(rule)
     a = rule.product(first)
-    for other in others:
-        b, both = rule.product(other), rule.product(first + other)
-        terms = np.abs(a) + np.abs(b)
-        wrong = rule.differs(both, a + b, terms, share)
-        if np.count_nonzero(wrong) > np.count_nonzero(terms) / 2:
-            found.append((wrong, both, a + b, share * terms))
+    sums = [_sum(rule, first, a, other, share) for other in others]
+    found = [s for s in sums if np.count_nonzero(s[0]) > np.count_nonzero(s[3]) / 2]
     if len(found) >= len(others) / 2:
-        reason = LOSES_DIGITS.format(vector=rule.vector)
-        yield rule.verdict(*found[0], "its own sums", reason, f"from the sum of two {rule.vector}s")
+        yield _of_sums(rule, found[0], LOSES_DIGITS)
+
+
+def _sum(rule: _Rule, first: RealArray, a: RealArray, other: RealArray, share: float) -> _Sum:
+    """Hold the product of a sum against the sum of products, of which `a` is the first."""
+    b, both = rule.product(other), rule.product(first + other)
+    terms = np.abs(a) + np.abs(b)
+    return rule.differs(both, a + b, terms, share), both, a + b, share * terms
+
+
+def _of_sums(rule: _Rule, found: _Sum, reason: str) -> Comparison:
+    return rule.verdict(
+        *found, "its own sums", reason.format(vector=rule.vector), f"from the sum of two {rule.vector}s"
+    )
 
 
 def _long_vectors(rule: _Rule) -> RealArray:

@@ -42,6 +42,9 @@ HELD = "held constant"
 PUSHED = "jvp "
 """Outputs of the pushforward are named after those of the function."""
 
+LONE = -2.0
+"""What a lone cotangent of 1 is multiplied by, and the gradient divided by: rules that leave it out are right for 1."""
+
 LINEAR = 3
 """Cotangents along which the pullback is held against the Jacobian."""
 
@@ -427,22 +430,18 @@ def _derived_call(arena: Arena, derive: Derive, vector: RealArray, space: Space,
     )
 
 
-LONE = -2.0
-"""What a lone cotangent of 1 is multiplied by, and the gradient divided by: rules that leave it out are right for 1."""
-
-
 def _gradient_of(problem: Problem) -> Callable[..., tuple[Native, ...]]:
     backend, blocks, varying = problem.backend, problem.inputs.blocks, problem.call.varying
     assert isinstance(backend, SupportsSecondOrder)
-    factor = LONE if problem.m == 1 else 1.0
+
+    def pull(xs: Sequence[Native], cotangents: Sequence[Native]) -> Sequence[Native | None]:
+        if problem.m != 1:
+            return backend.pull(problem.flat, xs, cotangents)
+        found = backend.pull(problem.flat, xs, [LONE * g for g in cotangents])
+        return [None if g is None else g / LONE for g in found]
 
     def gradient(*arrays: Native) -> tuple[Native, ...]:
-        cotangents = arrays[len(blocks) :]
-        if factor != 1.0:
-            cotangents = tuple(factor * g for g in cotangents)
-        found = backend.pull(problem.flat, arrays[: len(blocks)], cotangents)
-        if factor != 1.0:
-            found = [None if g is None else g / factor for g in found]
+        found = pull(arrays[: len(blocks)], arrays[len(blocks) :])
         places = zip(found, blocks, varying, strict=True)
         return tuple(_zeros(problem, b, x.value) if g is None else g for g, b, x in places)
 

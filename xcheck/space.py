@@ -45,6 +45,14 @@ def stretches(size: int, start: int = 0) -> Iterator[slice]:
     return (slice(k, min(k + BLOCK, start + size)) for k in range(start, start + size, BLOCK))
 
 
+def combined(weights: RealArray, rows: RealArray) -> RealArray:
+    """Return `weights @ rows` of weights (..., k) and rows (k, j), by no more than the calling thread.
+
+    Those of a matrix product go on waiting for work after it.
+    """
+    return np.asarray(np.einsum("...k,kj->...j", weights, rows))
+
+
 def _typical(x: RealArray, otherwise: float) -> float:
     sizes = np.abs(x[:: max(1, len(x) // SAMPLED)])
     positive = sizes[(sizes > 0) & (sizes < np.inf)]

@@ -209,10 +209,7 @@ class TorchBackend:
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
         """Pin the default generators of the CPU and, where CUDA is in use, of its devices."""
-        torch = sys.modules.get("torch")
-        generators = [] if torch is None else [torch.default_generator]
-        if torch is not None and torch.cuda.is_initialized():
-            generators += torch.cuda.default_generators
+        generators = _generators()
         before = [g.get_state() for g in generators]
         start = [g.manual_seed(seed).get_state() for g in generators]
 
@@ -255,6 +252,14 @@ class TorchBackend:
             return torch.func.functional_call(module, {**state, **parameters}, args, kwargs)
 
         return function, trainable
+
+
+def _generators() -> list[Any]:
+    """Return the default generators of the CPU and, where CUDA is in use, of its devices; none before torch is used."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return []
+    return [torch.default_generator, *(torch.cuda.default_generators if torch.cuda.is_initialized() else ())]
 
 
 def _recording() -> AbstractContextManager[Any]:
@@ -340,7 +345,7 @@ def _pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[li
 
     if torch._C._functorch.maybe_current_level() is not None:
         return _pushed_mapped(f, xs, tangents)
-    generators = [torch.default_generator, *(torch.cuda.default_generators if torch.cuda.is_initialized() else ())]
+    generators = _generators()
     before = [g.get_state() for g in generators]
     try:
         return _pushed_dual(f, xs, tangents)

@@ -9,14 +9,11 @@ from numpy.typing import NDArray
 
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray, supports_batch
-from xcheck.reference.grid import Coordinates, Directions, Grid
+from xcheck.reference.grid import KEPT, Coordinates, Directions, Grid
 from xcheck.space import LONG, Block
 
 FAR = 2.0**-5
 """How far the inputs of a block move at most, in units of their scales."""
-
-SMALL = 2**10
-"""Draws of up to this many numbers are kept for the next check."""
 
 RAY = 27
 """Places on the ray through the origin and x at which values are compared."""
@@ -56,7 +53,7 @@ def far_points(problem: Problem, grid: Grid, scale: RealArray, blocks: list[Bloc
     """
     points = np.repeat(problem.x[None], 2 * len(blocks), axis=0)
     for k, block in enumerate(blocks):
-        draw = _known_shares if block.size <= SMALL else _shares
+        draw = _known_shares if block.size <= KEPT else _shares
         moved = draw(grid.seed, block.start, block.size) * scale[block.slice]
         points[2 * k, block.slice] += moved
         points[2 * k + 1, block.slice] -= moved

@@ -27,6 +27,9 @@ COARSE = {53: 11, 24: 3, 11: 1, 8: 0}
 FINEST = 26
 """The finest base level of higher precision: half the bits of a difference are left for its digits."""
 
+KEPT = 2**10
+"""Random draws of up to this many numbers are kept for the next check."""
+
 Rows = NDArray[np.intp]
 
 

@@ -9,15 +9,12 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Grid, Probes, displacement, random_bytes
+from xcheck.reference.grid import KEPT, Coordinates, Grid, Probes, displacement, random_bytes
 from xcheck.reference.sampler import Sampler
-from xcheck.space import LONG, stretches
+from xcheck.space import LONG, combined, stretches
 
 STRIDES = np.array([1.0, 3.0, 5.0, 7.0, -1.0, -3.0, -5.0, -7.0])
 """Ulps that an input moves for one of the line."""
-
-SMALL = 2**10
-"""Draws of up to this many numbers are kept for the next check."""
 
 LINE_SAFETY = 1.5
 
@@ -107,7 +104,7 @@ def _or_missing(sampler: Sampler, offsets: RealArray, y: RealArray, noise: RealA
     along = _line_strides(sampler.problem, sampler.grid)[directions.index] / directions.scale
     with np.errstate(invalid="ignore", over="ignore"):
         slopes = (samples.above - samples.below)[0] / (samples.plus + samples.minus)[0][:, None]
-        moved = np.abs(np.einsum("j,ji->i", along, slopes)) * np.max(np.abs(offsets))
+        moved = np.abs(combined(along, slopes)) * np.max(np.abs(offsets))
     return np.where(still & np.isfinite(moved), moved, noise)
 
 
@@ -139,7 +136,7 @@ def _evaluate_line(sampler: Sampler, offsets: RealArray) -> RealArray:
 def _line_strides(problem: Problem, grid: Grid) -> RealArray:
     """Choose what one step along the line moves every input by, shape (n,)."""
     ulp = 2.0 ** (1 - grid.precision)
-    if problem.n <= SMALL:
+    if problem.n <= KEPT:
         return problem.scale * ulp * _known_multiples(grid, problem.n)
     rng, table = _multiples(grid)
     strides = problem.scale if problem.n >= LONG else problem.scale.copy()

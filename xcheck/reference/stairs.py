@@ -19,6 +19,7 @@ from xcheck.reference.grid import Coordinates, Rows
 from xcheck.reference.screen import BLOCK
 from xcheck.reference.windows import Mask
 from xcheck.reference.witness import Witness
+from xcheck.space import combined
 
 POINTS = 64
 """Points on a line through x, half of them on either side."""
@@ -170,18 +171,13 @@ def suspicious_lines(witness: Witness, passed: Mask, value: RealArray, bar: Real
         center = sampler.center[outputs] / sampler.size[outputs]
         steps = moved / witness.directions.scale[part]
         slopes, bars = (x[part] if len(outputs) == x.shape[1] else x[part][:, outputs] for x in (value, bar))
-        off = np.abs(values - center - _along(steps, slopes))
+        off = np.abs(values - center - combined(steps, slopes))
         sizes, lengths = np.abs(slopes), np.abs(steps)
         inputs = np.max(witness.directions.offset[part, None] * sizes, axis=0)
-        size = np.abs(values) + np.abs(center) + inputs + _along(lengths, sizes)
-        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs]) + _along(lengths, bars)
+        size = np.abs(values) + np.abs(center) + inputs + combined(lengths, sizes)
+        quiet = LOUD * np.maximum(witness.grid.unit * size, witness.noise()[outputs]) + combined(lengths, bars)
         result[part, outputs[np.any(off > quiet, axis=0)]] = True
     return result
-
-
-def _along(steps: RealArray, slopes: RealArray) -> RealArray:
-    """Return `steps @ slopes`, without the threads of a matrix product, which go on waiting for work after it."""
-    return np.asarray(np.einsum("kj,ji->ki", steps, slopes))
 
 
 def _linear_outputs(witness: Witness, passed: Mask, part: slice) -> Rows:

@@ -310,8 +310,7 @@ class Witness:
         hidden = self.hidden(rows[flat], outputs[flat])
         found.bar[flat] = np.maximum(found.bar[flat], hidden)
         found.noise[flat] = np.maximum(found.noise[flat], hidden)
-        if np.any(hidden > 0):
-            found.status[flat[(hidden > 0) & ~self._constant[outputs[flat]]]] = Status.SATURATED
+        found.status[flat[(hidden > 0) & ~self._constant[outputs[flat]]]] = Status.SATURATED
 
     def _still(self, rows: Rows, open_: Mask) -> Mask:
         """Tell along which directions no wanted value has moved at the steps that are known from the beginning."""
