@@ -50,8 +50,8 @@ from xcheck.rules import (
     examine_forward,
     examine_products,
     examine_reverse,
-    is_linear_in_float64,
     repeats_itself,
+    scales,
 )
 from xcheck.second_order import (
     compare_linearity,
@@ -487,8 +487,10 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
             faults: list[Comparison] = []
-            if claim is reverse and (claim.doubtful or not _scales_in_float64(arena)):
+            if claim is reverse and (claim.doubtful or not _scales(arena, "vjp")):
                 faults = _examine_rule(arena, "vjp", found, comparison)
+            elif claim is forward and comparison.verdict is Verdict.AGREE and not _scales(arena, "jvp"):
+                faults = _examine_rule(arena, "jvp", found, comparison)
             elif claim is forward and comparison.verdict is Verdict.DISAGREE:
                 faults = _examine_rule(arena, "jvp", found)
                 if faults:
@@ -507,6 +509,8 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     if forward is not None and arena.twins is not None:
         return  # each of them was compared with the twin, and their rounding is known only there
     modes = _modes(arena, reverse, forward, found, undecided)
+    if modes is not None and modes.verdict is Verdict.AGREE and forward is None and not _scales(arena, "jvp"):
+        found.add_all(_examine_rule(arena, "jvp", found, modes))
     if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
         claim = _claim(arena, forward_jacobian, "jvp", found)
         if claim is not None:
@@ -514,9 +518,9 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             found.add(comparison, bed)
 
 
-def _scales_in_float64(arena: Arena) -> bool:
-    """Tell whether a rule of lower precision is linear in float64, where its cotangents may be larger."""
-    return arena.wide is arena.problem or arena.problem.random or is_linear_in_float64(arena.wide)
+def _scales(arena: Arena, mode: str) -> bool:
+    """Tell whether a rule of lower precision is linear in the size of its vectors."""
+    return arena.problem.precision == 53 or arena.problem.random or scales(arena.wide, mode)
 
 
 def _examine_rule(arena: Arena, mode: str, found: _Findings, values: Comparison | None = None) -> list[Comparison]:

@@ -43,6 +43,15 @@ FURTHER = 4.0
 SCATTER = 16
 """Times what a product misses of itself, made once more or as a sum, that its rounding may take other ones off."""
 
+SHRUNK = (4, 7, 10, 13)
+"""Binary orders by which vectors of a rule of lower precision than float64 shrink, one after the other."""
+
+DROPPED = 0.25
+"""So much of a product has to be missing then: what iterates to a tolerance loses its last digits first."""
+
+ABRUPT = 2.0**-20
+"""And no more than this one size before, where values are too coarse to tell what a tolerance costs."""
+
 REPEATS = 2.0**-20
 """How far, next to its largest entry, a given derivative may be from what it said before."""
 
@@ -167,17 +176,30 @@ def examine_forward(
     return [found] if isinstance(found, Comparison) else [], [found] if isinstance(found, str) else []
 
 
-def is_linear_in_float64(wide: Problem) -> bool:
-    """Tell whether the float64 shadow of a rule scales with its cotangent; it takes larger ones than its own dtype.
+def scales(problem: Problem, mode: str) -> bool:
+    """Tell whether a rule of low precision gives the same for a small vector as for a large one, each scaled back.
 
-    Costs one evaluation in reverse mode and two pullbacks.
+    Costs one evaluation in reverse mode and two pullbacks, or two pushforwards.
+
+    Args:
+        problem: the function, in float64 if it runs there: vectors may be larger and smaller than in its own dtype.
+            Of float16 nothing is asked, whose small vectors are not kept.
+        mode: "vjp" or "jvp".
     """
+    if problem.precision == HALF:
+        return True
     with np.errstate(all="ignore"):
         try:
-            rule = _reverse_rule(wide, Reverse(wide), np.inf)
-            return not np.any(_scaled(rule, rule.product(rule.base[0]), -enlarged(wide))[1])
+            rule = _rule(problem, mode, np.inf)
+            small, large = 2.0 ** -SHRUNK[-1], -enlarged(problem)
+            a, b = (rule.product(size * rule.base[0]) / size for size in (small, large))
         except Exception:
             return True  # it does not run in float64
+        return not np.any(rule.differs(a, b, np.abs(b), SCALES_BY) & _kept(rule, np.abs(b), small))
+
+
+def _rule(problem: Problem, mode: str, limit: float) -> _Rule:
+    return _reverse_rule(problem, Reverse(problem), limit) if mode == "vjp" else _forward_rule(problem, limit)
 
 
 def _reverse_rule(problem: Problem, reverse: Reverse, limit: float) -> _Rule:
@@ -204,10 +226,18 @@ def _inner_rounding(problem: Problem) -> float:
 def _fault(rule: _Rule) -> Comparison | str | None:
     """Return the first thing that is wrong with a rule, or that it raises for some vectors."""
     try:
-        fault = next(_faults(rule), None)
-        return fault if fault is not None or rule.wide is None else next(_faults(rule.wide()), None)
+        return next(_faults_in_any_precision(rule), None)
     except Exception as error:
         return f"{rule.source} raises {type(error).__name__} for some {rule.vector}s: {_first_line(error)}"
+
+
+def _faults_in_any_precision(rule: _Rule) -> Iterator[Comparison]:
+    yield from _faults(rule)
+    exact = rule if rule.wide is None else rule.wide()
+    if exact is not rule:
+        yield from _faults(exact)
+    if exact is not rule or rule.problem.precision not in (53, HALF):
+        yield from _drops(exact, exact.product(exact.base[0]))
 
 
 def _faults(rule: _Rule) -> Iterator[Comparison]:
@@ -238,9 +268,34 @@ def _scaled(rule: _Rule, a: RealArray, factor: float, slack: float = 0.0) -> tup
             larger = rule.product(FURTHER * factor * rule.base[0]) / (FURTHER * factor)
             wrong &= rule.differs(larger, scaled, sizes, SCALES_BY, slack)
         return scaled, wrong
-    kept = factor * sizes >= LOST * LEAST[rule.problem.precision]
     unseen = rule.limit / factor * _largest(sizes)
-    return scaled, rule.differs(scaled, a, sizes, SCALES_BY, slack + unseen) & kept
+    return scaled, rule.differs(scaled, a, sizes, SCALES_BY, slack + unseen) & _kept(rule, sizes, factor)
+
+
+def _kept(rule: _Rule, sizes: RealArray, factor: float) -> NDArray[np.bool_]:
+    """Tell which products are far enough from underflow to keep their digits when scaled."""
+    return factor * sizes >= LOST * LEAST[rule.problem.precision]
+
+
+def _drops(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
+    """Look for small vectors that are dropped, in steps that tell this from a tolerance.
+
+    What a tolerance leaves out grows as vectors shrink, from an error on that values have not shown. What falls below a
+    threshold was all there one step before.
+    """
+    sizes, before = np.abs(a), np.zeros(a.shape)
+    for order in SHRUNK:
+        factor = 2.0**-order
+        scaled = rule.product(factor * rule.base[0]) / factor
+        lost = rule.differs(scaled, a, sizes, DROPPED) & _kept(rule, sizes, factor)
+        apart = np.where(lost, np.abs(scaled - a), 0.0)
+        seen = rule.limit / factor <= DROPPED / 4 and np.any(apart > DROPPED * _largest(sizes))
+        abrupt = np.count_nonzero(lost & (before <= ABRUPT * sizes)) > np.count_nonzero(lost) / 2
+        if seen or abrupt:
+            how = f"from {factor:.7g} times a {rule.vector}, and divided by that"
+            reason = NOT_LINEAR.format(vector=rule.vector)
+            yield rule.verdict(lost, scaled, a, DROPPED * sizes, "itself, scaled", reason, how)
+        before = np.abs(scaled - a)
 
 
 def _misses(rule: _Rule, factor: float) -> bool:
