@@ -17,7 +17,7 @@ from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
-from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reverse_jacobian
+from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reduced, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
@@ -487,9 +487,9 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
             faults: list[Comparison] = []
-            if claim is reverse and (claim.doubtful or not _scales(arena, "vjp")):
+            if claim is reverse and (claim.doubtful or not _scales(arena, claim)):
                 faults = _examine_rule(arena, "vjp", found, comparison)
-            elif claim is forward and comparison.verdict is Verdict.AGREE and not _scales(arena, "jvp"):
+            elif claim is forward and comparison.verdict is Verdict.AGREE and not _scales(arena, claim):
                 faults = _examine_rule(arena, "jvp", found, comparison)
             elif claim is forward and comparison.verdict is Verdict.DISAGREE:
                 faults = _examine_rule(arena, "jvp", found)
@@ -509,8 +509,8 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     if forward is not None and arena.twins is not None:
         return  # each of them was compared with the twin, and their rounding is known only there
     modes = _modes(arena, reverse, forward, found, undecided)
-    if modes is not None and modes.verdict is Verdict.AGREE and forward is None and not _scales(arena, "jvp"):
-        found.add_all(_examine_rule(arena, "jvp", found, modes))
+    if modes is not None and modes.verdict is Verdict.AGREE and forward is None and not _scales_forward(arena):
+        found.add_all(_examine_rule(arena, "jvp", found, found.comparisons[0]))
     if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
         claim = _claim(arena, forward_jacobian, "jvp", found)
         if claim is not None:
@@ -518,9 +518,19 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             found.add(comparison, bed)
 
 
-def _scales(arena: Arena, mode: str) -> bool:
-    """Tell whether a rule of lower precision is linear in the size of its vectors."""
-    return arena.problem.precision == 53 or arena.problem.random or scales(arena.wide, mode)
+def _scales(arena: Arena, claim: Claim) -> bool:
+    """Tell whether the rule of a claim gives the same for small vectors; a pullback in float64 has been asked."""
+    problem, forward = arena.problem, claim.source.endswith("/jvp")
+    if not forward:
+        return problem.precision == 53 or problem.random or scales(arena.wide, "vjp")
+    if problem.precision < 53:
+        return _scales_forward(arena)
+    sizes = reduced(problem) * problem.scale
+    return problem.random or is_linear(problem, claim.value.T, Forward(problem).push, sizes)
+
+
+def _scales_forward(arena: Arena) -> bool:
+    return arena.problem.precision == 53 or arena.problem.random or scales(arena.wide, "jvp")
 
 
 def _examine_rule(arena: Arena, mode: str, found: _Findings, values: Comparison | None = None) -> list[Comparison]:
@@ -670,7 +680,9 @@ def _modes(
 
     found.add(comparison, bed_of_products((problem.n, problem.m), modes.worth, again, problem.entry))
     if modes.doubtful or (which is not problem and np.any(modes.wrong)):
-        found.add_all(_examine_rule(arena, "vjp" if reverse is None and forward is not None else "jvp", found))
+        mode = "vjp" if reverse is None and forward is not None else "jvp"
+        values = next((c for c in found.comparisons if c.verdict is Verdict.AGREE), comparison)
+        found.add_all(_examine_rule(arena, mode, found, values))
     return comparison
 
 

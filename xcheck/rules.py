@@ -34,6 +34,9 @@ ADDS_UP = {53: 2.0**-4, 24: 2.0**-4, 11: 2.0**-3, 8: 2.0**-2}
 LONG = 5
 """Vectors of many digits; sums of rounded ones may be right by luck."""
 
+FINE = {53: 2.0**-22, 24: 0.0}
+"""Slopes known to this share belong to values that are not rounded to half of their digits on the way."""
+
 HALF = 11
 """Significand bits of float16, whose cotangents underflow."""
 
@@ -89,6 +92,7 @@ class _Rule:
         wide: makes the same rule in float64, if that is another one.
         limit: an error of this size, next to the largest of a product of the base vectors, was not seen.
         inner: what rounding of values, or of numbers of size 1 behind them, may do to a product that they cancel in.
+        shadow: whether this is the float64 shadow of a rule of lower precision.
     """
 
     problem: Problem
@@ -102,6 +106,7 @@ class _Rule:
     wide: Callable[[], _Rule] | None = None
     limit: float = np.inf
     inner: float | RealArray = 0.0
+    shadow: bool = False
 
     def differs(
         self, claimed: RealArray, expected: RealArray, magnitude: RealArray, share: float, slack: float = 0.0
@@ -154,7 +159,7 @@ def examine_reverse(
     reverse = Reverse(problem)
     rule = _reverse_rule(problem, reverse, limit)
     if wide is not None and wide is not problem:
-        rule = replace(rule, wide=lambda: _reverse_rule(wide, Reverse(wide), limit))
+        rule = replace(rule, wide=lambda: replace(_reverse_rule(wide, Reverse(wide), limit), shadow=True))
     with np.errstate(all="ignore"):
         found = [_fault(rule), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
     return [c for c in found if isinstance(c, Comparison)], [line for line in found if isinstance(line, str)]
@@ -170,7 +175,7 @@ def examine_forward(
     """
     rule = _forward_rule(problem, limit)
     if wide is not None and wide is not problem:
-        rule = replace(rule, wide=lambda: _forward_rule(wide, limit))
+        rule = replace(rule, wide=lambda: replace(_forward_rule(wide, limit), shadow=True))
     with np.errstate(all="ignore"):
         found = _fault(rule)
     return [found] if isinstance(found, Comparison) else [], [found] if isinstance(found, str) else []
@@ -263,6 +268,7 @@ def _scaled(rule: _Rule, a: RealArray, factor: float, slack: float = 0.0) -> tup
     """Return the product of the scaled vector, scaled back, and where it is not `a`."""
     scaled, sizes = rule.product(factor * rule.base[0]) / factor, np.abs(a)
     if abs(factor) > 1:
+        slack += min(rule.limit, DROPPED) * _largest(sizes) if rule.shadow else 0.0
         wrong = rule.differs(scaled, a, sizes, SCALES_BY, slack)
         if np.any(wrong) and rule.problem.precision == HALF:  # what was lost below 2^-24 is lost no more: no fault
             larger = rule.product(FURTHER * factor * rule.base[0]) / (FURTHER * factor)
@@ -317,18 +323,34 @@ def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
 def _digits(rule: _Rule) -> Iterator[Comparison]:
     """Look for vectors that are rounded to a lower precision on the way: sums of those with many digits show it.
 
-    Most entries of two sums in four have to fail, by more than the comparison of values could have seen.
+    Most entries of two sums in four have to fail, by more than the comparison of values could have seen, or by more
+    than those of vectors that no rounding changes, where values tell that they are not rounded themselves.
     """
     precision = rule.problem.precision
     if precision < 24:
         return
-    share = 2.0 ** -(precision // 2 + 3) + 2 * min(rule.limit, 1.0)
+    unseen = 2 * min(rule.limit, 1.0)
+    if rule.limit <= FINE[precision] and not rule.shadow:
+        unseen = min(unseen, _missed_without_digits(rule))
+    share = 2.0 ** -(precision // 2 + 3) + unseen
     first, *others = _long_vectors(rule)
     a = rule.product(first)
     sums = [_sum(rule, first, a, other, share) for other in others]
     found = [s for s in sums if np.count_nonzero(s[0]) > np.count_nonzero(s[3]) / 2]
     if len(found) >= len(others) / 2:
         yield _of_sums(rule, found[0], LOSES_DIGITS)
+
+
+def _missed_without_digits(rule: _Rule) -> float:
+    """Return what sums of vectors of a single digit miss, as a share of their largest term: a rule's own tolerance."""
+    whole = np.abs(rule.base[0])
+    signs = np.random.default_rng(15).choice([-1.0, 1.0], (LONG, len(whole)))
+    first, *others = signs * 2.0 ** np.floor(np.log2(np.where(whole > 0, whole, 1.0)))
+    a, missed = rule.product(first), 0.0
+    for other in others:
+        _, both, expected, terms = _sum(rule, first, a, other, 1.0)
+        missed = max(missed, _largest(np.abs(both - expected)) / max(_largest(terms), np.finfo(np.float64).tiny))
+    return SCATTER * missed
 
 
 def _sum(rule: _Rule, first: RealArray, a: RealArray, other: RealArray, share: float) -> _Sum:
