@@ -487,9 +487,9 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
             faults: list[Comparison] = []
-            if claim is reverse and (claim.doubtful or not _scales(arena, claim)):
+            if claim is reverse and (claim.doubtful or not _scales(arena, "vjp")):
                 faults = _examine_rule(arena, "vjp", found, comparison)
-            elif claim is forward and comparison.verdict is Verdict.AGREE and not _scales(arena, claim):
+            elif claim is forward and comparison.verdict is Verdict.AGREE and not _scales(arena, "jvp", claim):
                 faults = _examine_rule(arena, "jvp", found, comparison)
             elif claim is forward and comparison.verdict is Verdict.DISAGREE:
                 faults = _examine_rule(arena, "jvp", found)
@@ -509,8 +509,6 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     if forward is not None and arena.twins is not None:
         return  # each of them was compared with the twin, and their rounding is known only there
     modes = _modes(arena, reverse, forward, found, undecided)
-    if modes is not None and modes.verdict is Verdict.AGREE and forward is None and not _scales_forward(arena):
-        found.add_all(_examine_rule(arena, "jvp", found, found.comparisons[0]))
     if modes is not None and modes.verdict is Verdict.DISAGREE and forward is None and problem.n <= 4096:
         claim = _claim(arena, forward_jacobian, "jvp", found)
         if claim is not None:
@@ -518,19 +516,19 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             found.add(comparison, bed)
 
 
-def _scales(arena: Arena, claim: Claim) -> bool:
-    """Tell whether the rule of a claim gives the same for small vectors; a pullback in float64 has been asked."""
-    problem, forward = arena.problem, claim.source.endswith("/jvp")
-    if not forward:
-        return problem.precision == 53 or problem.random or scales(arena.wide, "vjp")
+def _scales(arena: Arena, mode: str, claim: Claim | None = None) -> bool:
+    """Tell whether a rule gives the same for small vectors as for large ones.
+
+    In float64, a pullback was asked as it was made, and a pushforward is only where its Jacobian, a `claim`, is at hand.
+    """
+    problem = arena.problem
+    if problem.random or problem.n >= MANY:
+        return True
     if problem.precision < 53:
-        return _scales_forward(arena)
-    sizes = reduced(problem) * problem.scale
-    return problem.random or is_linear(problem, claim.value.T, Forward(problem).push, sizes)
-
-
-def _scales_forward(arena: Arena) -> bool:
-    return arena.problem.precision == 53 or arena.problem.random or scales(arena.wide, "jvp")
+        return scales(arena.wide, mode)
+    if mode == "vjp" or claim is None:
+        return True
+    return is_linear(problem, claim.value.T, Forward(problem).push, reduced(problem) * problem.scale)
 
 
 def _examine_rule(arena: Arena, mode: str, found: _Findings, values: Comparison | None = None) -> list[Comparison]:
@@ -556,14 +554,14 @@ def _compare_value(arena: Arena, source: str, outputs: RealArray | None, found: 
     if outputs is None:
         return
 
-    def again() -> RealArray:
+    def again(problem: Problem) -> RealArray:
         if source.endswith("/vjp"):
             return Reverse(problem).outputs
         forward = Forward(problem)
         forward.push(np.zeros(problem.n))
         return forward.outputs
 
-    comparison = compare_value(problem, outputs, source, again)
+    comparison = compare_value(problem, outputs, source, again, arena.wide if problem.n < MANY else None)
     if comparison is not None:
         found.add(comparison)
 
@@ -597,8 +595,8 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
     for (comparison, bed), value in zip(results, values, strict=True):
         _, _, mode = comparison.claim.source.rpartition("/")
         faults: list[Comparison] = []
-        if comparison.verdict is Verdict.DISAGREE:
-            faults = _examine_rule(arena, mode, found)
+        if comparison.verdict is Verdict.DISAGREE or (mode == "vjp" and not _scales(arena, mode)):
+            faults = _examine_rule(arena, mode, found, comparison)
         if faults and mode == "vjp":
             ((comparison, bed),) = _compare_products(arena, vectors, [_maker(arena, mode, vectors, plain=True)[0]])
         found.add(comparison, bed)
@@ -679,7 +677,8 @@ def _modes(
         return DISAGREE if np.any(modes.wrong) else INCONCLUSIVE if np.any(modes.excused) else AGREE
 
     found.add(comparison, bed_of_products((problem.n, problem.m), modes.worth, again, problem.entry))
-    if modes.doubtful or (which is not problem and np.any(modes.wrong)):
+    doubtful = modes.doubtful or (which is not problem and bool(np.any(modes.wrong)))
+    if doubtful or (forward is None and not _scales(arena, "jvp")):
         mode = "vjp" if reverse is None and forward is not None else "jvp"
         values = next((c for c in found.comparisons if c.verdict is Verdict.AGREE), comparison)
         found.add_all(_examine_rule(arena, mode, found, values))

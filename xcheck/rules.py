@@ -37,6 +37,10 @@ LONG = 5
 FINE = {53: 2.0**-22, 24: 0.0}
 """Slopes known to this share belong to values that are not rounded to half of their digits on the way."""
 
+VALUE_OFF = {24: 2.0**-18, 11: 2.0**-9, 8: 2.0**-6}
+"""How far, next to the largest, values may be off in the float64 shadow of a rule that rounds to its own dtype inside;
+by significand bits of that."""
+
 HALF = 11
 """Significand bits of float16, whose cotangents underflow."""
 
@@ -468,9 +472,15 @@ def repeats_itself(problem: Problem) -> bool:
 
 
 def compare_value(
-    problem: Problem, outputs: RealArray, source: str, again: Callable[[], RealArray]
+    problem: Problem,
+    outputs: RealArray,
+    source: str,
+    again: Callable[[Problem], RealArray],
+    wide: Problem | None = None,
 ) -> Comparison | None:
     """Hold the value that came along with a derivative against the function's; None if they are the same.
+
+    Values of low precision that are not the same to the last bit are compared in float64 as well.
 
     Differences below the square root of the dtype's roundoff, next to the output's largest number, are left to
     rounding, and so are those that values beside the point show, and those of a function that does not repeat itself.
@@ -479,15 +489,30 @@ def compare_value(
         problem: the function.
         outputs: the value that came along, shape (m,).
         source: whose derivative it is.
-        again: differentiates once more, and returns the value that comes along.
+        again: differentiates a problem once more, and returns the value that comes along.
+        wide: its float64 shadow, if that is another problem and runs.
     """
+    if problem.random or np.shape(outputs) != problem.y.shape or np.array_equal(outputs, problem.y, equal_nan=True):
+        return None
+    found = _compare_value(problem, outputs, source, again, 2.0 ** (-problem.precision / 2))
+    if found is not None or wide is None or wide is problem:
+        return found
+    try:
+        return _compare_value(wide, again(wide), source, again, VALUE_OFF[problem.precision])
+    except Exception:  # the function runs in float64, its rule does not
+        return None
+
+
+def _compare_value(
+    problem: Problem, outputs: RealArray, source: str, again: Callable[[Problem], RealArray], share: float
+) -> Comparison | None:
     with np.errstate(all="ignore"):
-        if problem.random or np.shape(outputs) != problem.y.shape or not np.any(_apart(problem, outputs)):
+        if outputs.shape != problem.y.shape or not np.any(_apart(problem, outputs, share)):
             return None
         repeated = [problem.values(problem.x[None])[0] for _ in range(2)]
         if not all(np.array_equal(y, problem.y, equal_nan=True) for y in repeated):
             return None  # a function with a state of its own, of which the reference tells
-        wrong = _apart(problem, outputs) & _apart(problem, again())
+        wrong = _apart(problem, outputs, share) & _apart(problem, again(problem), share)
         beside = np.array([problem.y, *(problem.values(here.x[None])[0] for here in neighbours(problem, FARTHER))])
         scatter = np.nan_to_num(np.max(beside, axis=0) - np.min(beside, axis=0))
         wrong &= ~(np.abs(outputs - problem.y) <= 4 * scatter)
@@ -505,9 +530,9 @@ def compare_value(
     return _disagreement((source, "the function"), "value", wrong, outputs, problem.y, bars, reason, name)
 
 
-def _apart(problem: Problem, outputs: RealArray) -> NDArray[np.bool_]:
-    """Tell which values differ by more than the square root of roundoff, next to the largest of their output."""
-    y, share = problem.y, 2.0 ** (-problem.precision / 2)
+def _apart(problem: Problem, outputs: RealArray, share: float) -> NDArray[np.bool_]:
+    """Tell which values differ by more than a share of the largest of their output."""
+    y = problem.y
     if np.array_equal(outputs, y):
         return np.zeros(problem.m, bool)
     result = np.empty(problem.m, bool)
