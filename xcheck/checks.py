@@ -519,7 +519,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
 def _scales(arena: Arena, mode: str, claim: Claim | None = None) -> bool:
     """Tell whether a rule gives the same for small vectors as for large ones.
 
-    In float64, a pullback was asked as it was made, and a pushforward is only where its Jacobian, a `claim`, is at hand.
+    In float64, a pullback was asked as it was made, and a pushforward only where its Jacobian, a `claim`, is known.
     """
     problem = arena.problem
     if problem.random or problem.n >= MANY:
