@@ -430,3 +430,174 @@ def test_a_given_pullback_that_changes_its_cotangent_is_told() -> None:
 
     report = xcheck.check(np.sin, np.array([0.3, 0.7]), vjp=pullback, raises=False)
     assert any("in place" in note for comparison in report.comparisons for note in comparison.notes)
+
+
+def without_small(g: Any) -> Any:
+    """Drop what is below a thousandth, in any framework."""
+    return g * (abs(g) >= 1e-3)
+
+
+def clipped(g: Any) -> Any:
+    return g.clip(-5, 5)
+
+
+def operator_with_forward_mode(backward: Callable[..., Any], forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Make sin from `backward(cotangent)` and `forward(tangent)`, which stand before the multiplication by cos."""
+
+    class Sine(torch.autograd.Function):
+        @staticmethod
+        def forward(x: Any) -> Any:
+            return torch.sin(x)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return backward(g) * torch.cos(ctx.saved_tensors[0])
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any) -> Any:
+            return forward(t) * torch.cos(ctx.saved_tensors[0])
+
+    return Sine.apply
+
+
+def same(g: Any) -> Any:
+    return g
+
+
+SHAPES = [(), (4,), (3, 4)]
+LOW = DTYPES[1:]
+
+
+@pytest.mark.parametrize("spoil", [without_small, clipped])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", LOW)
+def test_rules_of_low_precision_that_drop_or_clip_are_found_in_both_modes(
+    dtype: str, shape: tuple[int, ...], spoil: Callable[..., Any]
+) -> None:
+    for seed in range(2):
+        x = torch.tensor(np.random.default_rng(seed).normal(size=shape)).to(getattr(torch, dtype))
+        wrong = fault(check(operator_with_forward_mode(spoil, same), x))
+        assert wrong.claim.source == "torch/vjp"
+        assert "not linear in its cotangent" in wrong.reason
+        wrong = fault(check(operator_with_forward_mode(same, spoil), x))
+        assert wrong.claim.source == "torch/jvp"
+        assert "not linear in its tangent" in wrong.reason
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_loss_around_a_backward_that_drops_what_is_small_is_found(dtype: str) -> None:
+    rule = operator_with_forward_mode(without_small, same)
+    x = torch.tensor(X).to(getattr(torch, dtype))
+    assert "not linear" in fault(check(lambda x: rule(x).sum(), x)).reason
+
+
+@pytest.mark.parametrize("shape", [(), (4,)])
+def test_a_forward_rule_that_drops_what_is_small_is_found_in_float64(shape: tuple[int, ...]) -> None:
+    x = torch.tensor(np.resize(X, shape))
+    wrong = fault(check(operator_with_forward_mode(same, without_small), x))
+    assert wrong.claim.source == "torch/jvp"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rules_of_low_precision_that_drop_are_found_in_jax(dtype: str) -> None:
+    @jax.custom_vjp
+    def f(x: Any) -> Any:
+        return jax.numpy.sin(x)
+
+    f.defvjp(lambda x: (jax.numpy.sin(x), x), lambda x, g: (without_small(g) * jax.numpy.cos(x),))
+    assert "not linear" in fault(check(f, jax.numpy.asarray(X[0]).astype(dtype), backend="jax")).reason
+
+
+def test_a_rule_in_float32_that_drops_is_found_in_tensorflow() -> None:
+    tf = pytest.importorskip("tensorflow")
+
+    @tf.custom_gradient
+    def f(x: Any) -> Any:
+        return tf.sin(x), lambda g: tf.where(tf.abs(g) < 1e-3, 0.0, g) * tf.cos(x)
+
+    report = check(lambda x: tf.cast(f(tf.cast(x, tf.float32)), x.dtype), tf.constant(X[0], tf.float32))
+    assert any("not linear in its cotangent" in c.reason for c in report.comparisons), str(report)
+
+
+def neumann(tolerance: float, dtype: str) -> Callable[..., Any]:
+    """Make `sin(x) M^-1`, whose backward iterates until a step is below `tolerance`, from zero."""
+    weights = torch.tensor(np.random.default_rng(1).normal(size=(4, 4))) / 10
+    inverse = torch.linalg.inv(torch.eye(4, dtype=torch.float64) - weights)
+
+    def backward(x: Any, g: Any) -> Any:
+        u = torch.zeros_like(g)
+        for _ in range(200):
+            before, u = u, g + u @ weights.to(x.dtype).T
+            if (u - before).abs().max() <= tolerance:
+                break
+        return u * torch.cos(x)
+
+    return operator(lambda x: torch.sin(x) @ inverse.to(x.dtype), backward)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [("float32", 1e-6), ("float32", 1e-4), ("float32", 1e-3), ("bfloat16", 1e-2), ("float16", 1e-2), ("float64", 1e-8)],
+)
+def test_a_tolerance_is_no_threshold(dtype: str, tolerance: float) -> None:
+    for seed in range(3):
+        x = torch.tensor(np.random.default_rng(seed).normal(size=(3, 4))).to(getattr(torch, dtype))
+        report = check(neumann(tolerance, dtype), x, budget=10_000)
+        assert not any(c.quantity == "pullback" for c in report.comparisons), str(report)
+
+
+@pytest.mark.parametrize("size", [1, 4, 16, 40])
+def test_a_rule_that_rounds_to_float32_is_found_at_any_size(size: int) -> None:
+    def rounded(g: Any) -> Any:
+        return g.to(torch.float32).to(g.dtype)
+
+    x = torch.tensor(np.random.default_rng(0).normal(size=size))
+    for rules, source in (((rounded, same), "torch/vjp"), ((same, rounded), "torch/jvp")):
+        wrong = fault(check(operator_with_forward_mode(*rules), x))
+        assert wrong.claim.source == source
+        assert "loses digits" in wrong.reason
+
+
+@pytest.mark.parametrize("size", [4, 20])
+def test_functions_that_compute_in_float32_may_round(size: int) -> None:
+    x = torch.tensor(np.random.default_rng(0).normal(size=size))
+    for f in (
+        lambda x: (2 * x.float()).double(),
+        lambda x: torch.sin(x.float()).double(),
+        lambda x: x.float().sum().double(),
+    ):
+        assert not any(c.quantity in ("pullback", "pushforward") for c in check(f, x).comparisons)
+
+
+@pytest.mark.parametrize(("dtype", "off"), [("float32", 1e-4), ("float32", 1e-5), ("float16", 1e-2)])
+@pytest.mark.parametrize("size", [1, 4, 12])
+def test_values_of_low_precision_are_compared_in_float64(dtype: str, off: float, size: int) -> None:
+    @jax.custom_vjp
+    def f(x: Any) -> Any:
+        return jax.numpy.sin(x)
+
+    f.defvjp(lambda x: (jax.numpy.sin(x) * (1 + off), x), lambda x, g: (g * jax.numpy.cos(x),))
+    for seed in range(2):
+        x = jax.numpy.asarray(np.random.default_rng(seed).normal(size=size)).astype(dtype)
+        report = check(f, x, backend="jax")
+        assert any(c.quantity == "value" for c in report.comparisons), str(report)
+
+
+@pytest.mark.parametrize("dtype", LOW)
+def test_values_of_low_precision_may_be_summed_in_another_order(dtype: str) -> None:
+    @jax.custom_vjp
+    def f(x: Any) -> Any:
+        return jax.numpy.sum(x * x)
+
+    def forward(x: Any) -> Any:
+        single = x.astype("float32")
+        return jax.lax.fori_loop(0, x.size, lambda i, s: s + single[i] ** 2, jax.numpy.float32(0)).astype(x.dtype), x
+
+    f.defvjp(forward, lambda x, g: (2 * g * x,))
+    x = jax.numpy.asarray(np.random.default_rng(0).normal(size=30)).astype(dtype)
+    assert not any(c.quantity == "value" for c in check(f, x, backend="jax").comparisons)

@@ -17,7 +17,7 @@ from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
-from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reverse_jacobian
+from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reduced, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
@@ -50,8 +50,8 @@ from xcheck.rules import (
     examine_forward,
     examine_products,
     examine_reverse,
-    is_linear_in_float64,
     repeats_itself,
+    scales,
 )
 from xcheck.second_order import (
     compare_linearity,
@@ -487,8 +487,10 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
             faults: list[Comparison] = []
-            if claim is reverse and (claim.doubtful or not _scales_in_float64(arena)):
+            if claim is reverse and (claim.doubtful or not _scales(arena, "vjp")):
                 faults = _examine_rule(arena, "vjp", found, comparison)
+            elif claim is forward and comparison.verdict is Verdict.AGREE and not _scales(arena, "jvp", claim):
+                faults = _examine_rule(arena, "jvp", found, comparison)
             elif claim is forward and comparison.verdict is Verdict.DISAGREE:
                 faults = _examine_rule(arena, "jvp", found)
                 if faults:
@@ -514,9 +516,19 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
             found.add(comparison, bed)
 
 
-def _scales_in_float64(arena: Arena) -> bool:
-    """Tell whether a rule of lower precision is linear in float64, where its cotangents may be larger."""
-    return arena.wide is arena.problem or arena.problem.random or is_linear_in_float64(arena.wide)
+def _scales(arena: Arena, mode: str, claim: Claim | None = None) -> bool:
+    """Tell whether a rule gives the same for small vectors as for large ones.
+
+    In float64, a pullback was asked as it was made, and a pushforward only where its Jacobian, a `claim`, is known.
+    """
+    problem = arena.problem
+    if problem.random or problem.n >= MANY:
+        return True
+    if problem.precision < 53:
+        return scales(arena.wide, mode)
+    if mode == "vjp" or claim is None:
+        return True
+    return is_linear(problem, claim.value.T, Forward(problem).push, reduced(problem) * problem.scale)
 
 
 def _examine_rule(arena: Arena, mode: str, found: _Findings, values: Comparison | None = None) -> list[Comparison]:
@@ -542,14 +554,14 @@ def _compare_value(arena: Arena, source: str, outputs: RealArray | None, found: 
     if outputs is None:
         return
 
-    def again() -> RealArray:
+    def again(problem: Problem) -> RealArray:
         if source.endswith("/vjp"):
             return Reverse(problem).outputs
         forward = Forward(problem)
         forward.push(np.zeros(problem.n))
         return forward.outputs
 
-    comparison = compare_value(problem, outputs, source, again)
+    comparison = compare_value(problem, outputs, source, again, arena.wide if problem.n < MANY else None)
     if comparison is not None:
         found.add(comparison)
 
@@ -583,8 +595,8 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
     for (comparison, bed), value in zip(results, values, strict=True):
         _, _, mode = comparison.claim.source.rpartition("/")
         faults: list[Comparison] = []
-        if comparison.verdict is Verdict.DISAGREE:
-            faults = _examine_rule(arena, mode, found)
+        if comparison.verdict is Verdict.DISAGREE or (mode == "vjp" and not _scales(arena, mode)):
+            faults = _examine_rule(arena, mode, found, comparison)
         if faults and mode == "vjp":
             ((comparison, bed),) = _compare_products(arena, vectors, [_maker(arena, mode, vectors, plain=True)[0]])
         found.add(comparison, bed)
@@ -665,8 +677,11 @@ def _modes(
         return DISAGREE if np.any(modes.wrong) else INCONCLUSIVE if np.any(modes.excused) else AGREE
 
     found.add(comparison, bed_of_products((problem.n, problem.m), modes.worth, again, problem.entry))
-    if modes.doubtful or (which is not problem and np.any(modes.wrong)):
-        found.add_all(_examine_rule(arena, "vjp" if reverse is None and forward is not None else "jvp", found))
+    doubtful = modes.doubtful or (which is not problem and bool(np.any(modes.wrong)))
+    if doubtful or (forward is None and not _scales(arena, "jvp")):
+        mode = "vjp" if reverse is None and forward is not None else "jvp"
+        values = next((c for c in found.comparisons if c.verdict is Verdict.AGREE), comparison)
+        found.add_all(_examine_rule(arena, mode, found, values))
     return comparison
 
 

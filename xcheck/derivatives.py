@@ -33,6 +33,9 @@ LEAST = {53: 2.0**-1022, 24: 2.0**-126, 11: 2.0**-14, 8: 2.0**-126}
 DOUBTFUL = {53: 256.0, 24: 256.0, 11: 32.0, 8: 32.0}
 """Units of roundoff, next to the terms, by which sums of products may differ without a closer look."""
 
+LARGEST = 53
+"""Significand bits of float64, in which small vectors lose nothing."""
+
 FEW = 65
 """Up to this many pushforwards are made one by one: not every framework can map forward mode, and asking costs time."""
 
@@ -110,6 +113,9 @@ class Reverse:
         if tested and count:
             weights = unit * _large_and_small(self.problem, weights)  # they meet where outputs share an input
             self._doubt(rows, weights, self._pull_tested(combined(weights, cotangents)))
+            if count == 1 and self.problem.precision == LARGEST:  # nothing small was beside the large ones
+                weights = weights * reduced(self.problem) / enlarged(self.problem)
+                self._doubt(rows, weights, self._pull_tested(combined(weights, cotangents)))
         return rows
 
     def _doubt(self, rows: RealArray, weights: RealArray, expected: RealArray) -> None:
@@ -344,17 +350,20 @@ def _large_and_small(problem: Problem, weights: RealArray) -> RealArray:
     return np.asarray(weights * scales)
 
 
-def is_linear(problem: Problem, rows: RealArray, product: Callable[[RealArray], RealArray]) -> bool:
+def is_linear(
+    problem: Problem, rows: RealArray, product: Callable[[RealArray], RealArray], sizes: RealArray | None = None
+) -> bool:
     """Tell whether the product with one vector, large in some places and small in others, is that with a matrix.
 
     Args:
         problem: whose precision counts.
         rows: the products with unit vectors, shape (k, r).
         product: of a vector (k,), shape (r,).
+        sizes: powers of two, how large its entries are instead, shape (k,).
     """
     weights = np.random.default_rng(0).uniform(1.0, 2.0, len(rows))
     weights[::2] /= 8
-    weights = _large_and_small(problem, weights)
+    weights = _large_and_small(problem, weights) if sizes is None else weights * sizes
     try:
         expected: RealArray = product(weights)
     except Exception:  # which says nothing of other vectors

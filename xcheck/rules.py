@@ -34,6 +34,13 @@ ADDS_UP = {53: 2.0**-4, 24: 2.0**-4, 11: 2.0**-3, 8: 2.0**-2}
 LONG = 5
 """Vectors of many digits; sums of rounded ones may be right by luck."""
 
+FINE = {53: 2.0**-22, 24: 0.0}
+"""Slopes known to this share belong to values that are not rounded to half of their digits on the way."""
+
+VALUE_OFF = {24: 2.0**-18, 11: 2.0**-9, 8: 2.0**-6}
+"""How far, next to the largest, values may be off in the float64 shadow of a rule that rounds to its own dtype inside;
+by significand bits of that."""
+
 HALF = 11
 """Significand bits of float16, whose cotangents underflow."""
 
@@ -42,6 +49,15 @@ FURTHER = 4.0
 
 SCATTER = 16
 """Times what a product misses of itself, made once more or as a sum, that its rounding may take other ones off."""
+
+SHRUNK = (4, 7, 10, 13)
+"""Binary orders by which vectors of a rule of lower precision than float64 shrink, one after the other."""
+
+DROPPED = 0.25
+"""So much of a product has to be missing then: what iterates to a tolerance loses its last digits first."""
+
+ABRUPT = 2.0**-20
+"""And no more than this one size before, where values are too coarse to tell what a tolerance costs."""
 
 REPEATS = 2.0**-20
 """How far, next to its largest entry, a given derivative may be from what it said before."""
@@ -80,6 +96,7 @@ class _Rule:
         wide: makes the same rule in float64, if that is another one.
         limit: an error of this size, next to the largest of a product of the base vectors, was not seen.
         inner: what rounding of values, or of numbers of size 1 behind them, may do to a product that they cancel in.
+        shadow: whether this is the float64 shadow of a rule of lower precision.
     """
 
     problem: Problem
@@ -93,6 +110,7 @@ class _Rule:
     wide: Callable[[], _Rule] | None = None
     limit: float = np.inf
     inner: float | RealArray = 0.0
+    shadow: bool = False
 
     def differs(
         self, claimed: RealArray, expected: RealArray, magnitude: RealArray, share: float, slack: float = 0.0
@@ -145,7 +163,7 @@ def examine_reverse(
     reverse = Reverse(problem)
     rule = _reverse_rule(problem, reverse, limit)
     if wide is not None and wide is not problem:
-        rule = replace(rule, wide=lambda: _reverse_rule(wide, Reverse(wide), limit))
+        rule = replace(rule, wide=lambda: replace(_reverse_rule(wide, Reverse(wide), limit), shadow=True))
     with np.errstate(all="ignore"):
         found = [_fault(rule), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
     return [c for c in found if isinstance(c, Comparison)], [line for line in found if isinstance(line, str)]
@@ -161,23 +179,36 @@ def examine_forward(
     """
     rule = _forward_rule(problem, limit)
     if wide is not None and wide is not problem:
-        rule = replace(rule, wide=lambda: _forward_rule(wide, limit))
+        rule = replace(rule, wide=lambda: replace(_forward_rule(wide, limit), shadow=True))
     with np.errstate(all="ignore"):
         found = _fault(rule)
     return [found] if isinstance(found, Comparison) else [], [found] if isinstance(found, str) else []
 
 
-def is_linear_in_float64(wide: Problem) -> bool:
-    """Tell whether the float64 shadow of a rule scales with its cotangent; it takes larger ones than its own dtype.
+def scales(problem: Problem, mode: str) -> bool:
+    """Tell whether a rule of low precision gives the same for a small vector as for a large one, each scaled back.
 
-    Costs one evaluation in reverse mode and two pullbacks.
+    Costs one evaluation in reverse mode and two pullbacks, or two pushforwards.
+
+    Args:
+        problem: the function, in float64 if it runs there: vectors may be larger and smaller than in its own dtype.
+            Of float16 nothing is asked, whose small vectors are not kept.
+        mode: "vjp" or "jvp".
     """
+    if problem.precision == HALF:
+        return True
     with np.errstate(all="ignore"):
         try:
-            rule = _reverse_rule(wide, Reverse(wide), np.inf)
-            return not np.any(_scaled(rule, rule.product(rule.base[0]), -enlarged(wide))[1])
+            rule = _rule(problem, mode, np.inf)
+            small, large = 2.0 ** -SHRUNK[-1], -enlarged(problem)
+            a, b = (rule.product(size * rule.base[0]) / size for size in (small, large))
         except Exception:
             return True  # it does not run in float64
+        return not np.any(rule.differs(a, b, np.abs(b), SCALES_BY) & _kept(rule, np.abs(b), small))
+
+
+def _rule(problem: Problem, mode: str, limit: float) -> _Rule:
+    return _reverse_rule(problem, Reverse(problem), limit) if mode == "vjp" else _forward_rule(problem, limit)
 
 
 def _reverse_rule(problem: Problem, reverse: Reverse, limit: float) -> _Rule:
@@ -204,10 +235,18 @@ def _inner_rounding(problem: Problem) -> float:
 def _fault(rule: _Rule) -> Comparison | str | None:
     """Return the first thing that is wrong with a rule, or that it raises for some vectors."""
     try:
-        fault = next(_faults(rule), None)
-        return fault if fault is not None or rule.wide is None else next(_faults(rule.wide()), None)
+        return next(_faults_in_any_precision(rule), None)
     except Exception as error:
         return f"{rule.source} raises {type(error).__name__} for some {rule.vector}s: {_first_line(error)}"
+
+
+def _faults_in_any_precision(rule: _Rule) -> Iterator[Comparison]:
+    yield from _faults(rule)
+    exact = rule if rule.wide is None else rule.wide()
+    if exact is not rule:
+        yield from _faults(exact)
+    if exact is not rule or rule.problem.precision not in (53, HALF):
+        yield from _drops(exact, exact.product(exact.base[0]))
 
 
 def _faults(rule: _Rule) -> Iterator[Comparison]:
@@ -233,14 +272,40 @@ def _scaled(rule: _Rule, a: RealArray, factor: float, slack: float = 0.0) -> tup
     """Return the product of the scaled vector, scaled back, and where it is not `a`."""
     scaled, sizes = rule.product(factor * rule.base[0]) / factor, np.abs(a)
     if abs(factor) > 1:
+        slack += min(rule.limit, DROPPED) * _largest(sizes) if rule.shadow else 0.0
         wrong = rule.differs(scaled, a, sizes, SCALES_BY, slack)
         if np.any(wrong) and rule.problem.precision == HALF:  # what was lost below 2^-24 is lost no more: no fault
             larger = rule.product(FURTHER * factor * rule.base[0]) / (FURTHER * factor)
             wrong &= rule.differs(larger, scaled, sizes, SCALES_BY, slack)
         return scaled, wrong
-    kept = factor * sizes >= LOST * LEAST[rule.problem.precision]
     unseen = rule.limit / factor * _largest(sizes)
-    return scaled, rule.differs(scaled, a, sizes, SCALES_BY, slack + unseen) & kept
+    return scaled, rule.differs(scaled, a, sizes, SCALES_BY, slack + unseen) & _kept(rule, sizes, factor)
+
+
+def _kept(rule: _Rule, sizes: RealArray, factor: float) -> NDArray[np.bool_]:
+    """Tell which products are far enough from underflow to keep their digits when scaled."""
+    return factor * sizes >= LOST * LEAST[rule.problem.precision]
+
+
+def _drops(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
+    """Look for small vectors that are dropped, in steps that tell this from a tolerance.
+
+    What a tolerance leaves out grows as vectors shrink, from an error on that values have not shown. What falls below a
+    threshold was all there one step before.
+    """
+    sizes, before = np.abs(a), np.zeros(a.shape)
+    for order in SHRUNK:
+        factor = 2.0**-order
+        scaled = rule.product(factor * rule.base[0]) / factor
+        lost = rule.differs(scaled, a, sizes, DROPPED) & _kept(rule, sizes, factor)
+        apart = np.where(lost, np.abs(scaled - a), 0.0)
+        seen = rule.limit / factor <= DROPPED / 4 and np.any(apart > DROPPED * _largest(sizes))
+        abrupt = np.count_nonzero(lost & (before <= ABRUPT * sizes)) > np.count_nonzero(lost) / 2
+        if seen or abrupt:
+            how = f"from {factor:.7g} times a {rule.vector}, and divided by that"
+            reason = NOT_LINEAR.format(vector=rule.vector)
+            yield rule.verdict(lost, scaled, a, DROPPED * sizes, "itself, scaled", reason, how)
+        before = np.abs(scaled - a)
 
 
 def _misses(rule: _Rule, factor: float) -> bool:
@@ -262,18 +327,34 @@ def _sums(rule: _Rule, a: RealArray) -> Iterator[Comparison]:
 def _digits(rule: _Rule) -> Iterator[Comparison]:
     """Look for vectors that are rounded to a lower precision on the way: sums of those with many digits show it.
 
-    Most entries of two sums in four have to fail, by more than the comparison of values could have seen.
+    Most entries of two sums in four have to fail, by more than the comparison of values could have seen, or by more
+    than those of vectors that no rounding changes, where values tell that they are not rounded themselves.
     """
     precision = rule.problem.precision
     if precision < 24:
         return
-    share = 2.0 ** -(precision // 2 + 3) + 2 * min(rule.limit, 1.0)
+    unseen = 2 * min(rule.limit, 1.0)
+    if rule.limit <= FINE[precision] and not rule.shadow:
+        unseen = min(unseen, _missed_without_digits(rule))
+    share = 2.0 ** -(precision // 2 + 3) + unseen
     first, *others = _long_vectors(rule)
     a = rule.product(first)
     sums = [_sum(rule, first, a, other, share) for other in others]
     found = [s for s in sums if np.count_nonzero(s[0]) > np.count_nonzero(s[3]) / 2]
     if len(found) >= len(others) / 2:
         yield _of_sums(rule, found[0], LOSES_DIGITS)
+
+
+def _missed_without_digits(rule: _Rule) -> float:
+    """Return what sums of vectors of a single digit miss, as a share of their largest term: a rule's own tolerance."""
+    whole = np.abs(rule.base[0])
+    signs = np.random.default_rng(15).choice([-1.0, 1.0], (LONG, len(whole)))
+    first, *others = signs * 2.0 ** np.floor(np.log2(np.where(whole > 0, whole, 1.0)))
+    a, missed = rule.product(first), 0.0
+    for other in others:
+        _, both, expected, terms = _sum(rule, first, a, other, 1.0)
+        missed = max(missed, _largest(np.abs(both - expected)) / max(_largest(terms), np.finfo(np.float64).tiny))
+    return SCATTER * missed
 
 
 def _sum(rule: _Rule, first: RealArray, a: RealArray, other: RealArray, share: float) -> _Sum:
@@ -391,9 +472,15 @@ def repeats_itself(problem: Problem) -> bool:
 
 
 def compare_value(
-    problem: Problem, outputs: RealArray, source: str, again: Callable[[], RealArray]
+    problem: Problem,
+    outputs: RealArray,
+    source: str,
+    again: Callable[[Problem], RealArray],
+    wide: Problem | None = None,
 ) -> Comparison | None:
     """Hold the value that came along with a derivative against the function's; None if they are the same.
+
+    Values of low precision that are not the same to the last bit are compared in float64 as well.
 
     Differences below the square root of the dtype's roundoff, next to the output's largest number, are left to
     rounding, and so are those that values beside the point show, and those of a function that does not repeat itself.
@@ -402,15 +489,30 @@ def compare_value(
         problem: the function.
         outputs: the value that came along, shape (m,).
         source: whose derivative it is.
-        again: differentiates once more, and returns the value that comes along.
+        again: differentiates a problem once more, and returns the value that comes along.
+        wide: its float64 shadow, if that is another problem and runs.
     """
+    if problem.random or np.shape(outputs) != problem.y.shape or np.array_equal(outputs, problem.y, equal_nan=True):
+        return None
+    found = _compare_value(problem, outputs, source, again, 2.0 ** (-problem.precision / 2))
+    if found is not None or wide is None or wide is problem:
+        return found
+    try:
+        return _compare_value(wide, again(wide), source, again, VALUE_OFF[problem.precision])
+    except Exception:  # the function runs in float64, its rule does not
+        return None
+
+
+def _compare_value(
+    problem: Problem, outputs: RealArray, source: str, again: Callable[[Problem], RealArray], share: float
+) -> Comparison | None:
     with np.errstate(all="ignore"):
-        if problem.random or np.shape(outputs) != problem.y.shape or not np.any(_apart(problem, outputs)):
+        if outputs.shape != problem.y.shape or not np.any(_apart(problem, outputs, share)):
             return None
         repeated = [problem.values(problem.x[None])[0] for _ in range(2)]
         if not all(np.array_equal(y, problem.y, equal_nan=True) for y in repeated):
             return None  # a function with a state of its own, of which the reference tells
-        wrong = _apart(problem, outputs) & _apart(problem, again())
+        wrong = _apart(problem, outputs, share) & _apart(problem, again(problem), share)
         beside = np.array([problem.y, *(problem.values(here.x[None])[0] for here in neighbours(problem, FARTHER))])
         scatter = np.nan_to_num(np.max(beside, axis=0) - np.min(beside, axis=0))
         wrong &= ~(np.abs(outputs - problem.y) <= 4 * scatter)
@@ -428,9 +530,9 @@ def compare_value(
     return _disagreement((source, "the function"), "value", wrong, outputs, problem.y, bars, reason, name)
 
 
-def _apart(problem: Problem, outputs: RealArray) -> NDArray[np.bool_]:
-    """Tell which values differ by more than the square root of roundoff, next to the largest of their output."""
-    y, share = problem.y, 2.0 ** (-problem.precision / 2)
+def _apart(problem: Problem, outputs: RealArray, share: float) -> NDArray[np.bool_]:
+    """Tell which values differ by more than a share of the largest of their output."""
+    y = problem.y
     if np.array_equal(outputs, y):
         return np.zeros(problem.m, bool)
     result = np.empty(problem.m, bool)

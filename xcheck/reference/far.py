@@ -33,6 +33,15 @@ COARSE = 2.0**-20
 DISTINCT = 3
 """So many different values at flat or noisy places make a staircase; a step function or a clipped one has two."""
 
+INWARD = 2.0 ** -(np.arange(1, 41) / 8)
+"""Multiples of x at which a value is asked that does not move beside x: does it come to that gradually?"""
+
+ULPS = 0.4
+"""So many of the digits are few: gradual is to leave a value by these last ones first."""
+
+GRADUAL = 2
+"""So many different values have to be there that are off by few of the last digits."""
+
 PLACES = (-1.0, -0.5)
 """How far all inputs move to see how large values get, in units of themselves: to 0 and x/2; exp grows beyond."""
 
@@ -121,6 +130,30 @@ def hidden_slopes(problem: Problem) -> tuple[RealArray, NDArray[np.bool_]]:
         first = np.min(np.where(change > 0, change, np.inf), axis=0)  # within |x|, values may have changed by as much
         hidden = np.where(_small_steps(values, rough), 2 * np.maximum(slope, first), 0.0)
         return np.asarray(hidden), np.asarray(np.all(rough | ~np.isfinite(values), axis=0))
+
+
+def leaves_gradually(problem: Problem, moved: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Tell which values that do not move beside x change little by little towards the origin, shape (m,).
+
+    `tanh` at 25 is 1, and 1 - 2^-50 at 18: its slope at 25 is not zero, but too small for its values. What is constant
+    from a kink, a jump or a step on (`clip`, `round`) has changed by much as soon as it has at all. So has what is
+    fitted smoothly to a constant, which keeps to its last digits over a far shorter way. Costs 40 evaluations.
+
+    Args:
+        problem: the function.
+        moved: the inputs to move, shape (n,).
+    """
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        values = problem.values_quietly(problem.x * np.where(moved, INWARD[:, None], 1.0))
+        change = values if problem.relative else values - problem.y
+        ulps = np.abs(change) / (2.0**-problem.value_bits * np.abs(problem.y))
+    few = 2.0 ** (ULPS * problem.value_bits)
+    beyond = np.argmax(~(ulps <= few), axis=0)  # the first place that is far off, or not finite
+    result = np.zeros(problem.m, bool)
+    for i in np.flatnonzero((problem.y != 0) & np.isfinite(problem.y) & (beyond > 1)):
+        way = np.append(ulps[: beyond[i], i], few)
+        result[i] = np.all(np.diff(way) >= 0) and np.count_nonzero(np.diff(way[way > 0])) >= GRADUAL
+    return result
 
 
 def _along_ray(problem: Problem, times: RealArray, apart: float) -> tuple[RealArray, NDArray[np.bool_]]:

@@ -15,18 +15,22 @@ import numpy as np
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.estimate import Estimate, read
-from xcheck.reference.far import far_at_once, hidden_slopes, largest_values
+from xcheck.reference.far import far_at_once, hidden_slopes, largest_values, leaves_gradually
 from xcheck.reference.grid import SPACING, Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
 from xcheck.reference.noise import line_points, noise_line, rounding_floor, short_line
 from xcheck.reference.sampler import Sampler, Samples
 from xcheck.reference.status import Status
 from xcheck.reference.windows import Ladder, Mask, Rules
+from xcheck.space import LONG
 
 ALPHA = 1e-6
 """Chance of one bar in a whole check being too small because of noise."""
 
 FEW = 4
 """Up to this many directions the noise is first measured on half of the points."""
+
+SATURATED = 32
+"""At most this many directions are asked whether values come to a constant gradually; they stand for the others."""
 
 ROUNDS = 6
 PAIRS = 2**20
@@ -88,6 +92,7 @@ class Witness:
         self._behind: RealArray | None = None
         self._hidden: RealArray | None = None
         self._constant = np.zeros(0, bool)
+        self._known_gradual: dict[int | None, Mask] = {}
         self._known_levels: dict[tuple[float, bool, frozenset[int]], tuple[int, ...]] = {}
 
     def fresh(self, rows: Rows) -> Witness:
@@ -218,6 +223,8 @@ class Witness:
         """
         if self._hidden is not None and np.any(self._hidden > 0):
             return False
+        if any(np.any(gradual) for gradual in self._known_gradual.values()):
+            return False
         coarse, _, fine = self.grid.group(0)
         for part in (rows[:1], rows):  # most functions answer at the first direction
             samples = self.sampler.take((coarse, fine), part)
@@ -305,12 +312,40 @@ class Witness:
     def _doubt_flat(self, found: Estimate, rows: Rows, outputs: Rows) -> None:
         """Call flat entries saturated where values move in the steps of rounding farther off, but not only in those."""
         flat = np.flatnonzero(found.status == Status.FLAT)
-        if not len(flat) or not self.hides().any():
+        if not len(flat):
+            return
+        found.status[flat[self._saturates(rows[flat], outputs[flat])]] = Status.SATURATED
+        if not self.hides().any():
             return
         hidden = self.hidden(rows[flat], outputs[flat])
         found.bar[flat] = np.maximum(found.bar[flat], hidden)
         found.noise[flat] = np.maximum(found.noise[flat], hidden)
         found.status[flat[(hidden > 0) & ~self._constant[outputs[flat]]]] = Status.SATURATED
+
+    def _saturates(self, rows: Rows, outputs: Rows) -> Mask:
+        """Tell which flat entries, of outputs that have shown no slope at all, come to their value gradually.
+
+        Costs 40 evaluations where there are any, and as many again for every direction in which one does.
+        """
+        result, problem = np.zeros(len(rows), bool), self.problem
+        plain = isinstance(self.directions, Coordinates) and self.project is None
+        still = (self.row_scale[outputs] == 0) & (problem.y[outputs] != 0) if plain else result
+        if not np.any(still) or problem.n >= LONG or problem.precision < 24:
+            return result
+        still &= self._gradual(None)[outputs]
+        for row in np.unique(rows[still])[:SATURATED]:
+            here = still & (rows == row)
+            result[here] = self._gradual(int(row))[outputs[here]]
+        return result
+
+    def _gradual(self, row: int | None) -> Mask:
+        """Tell which outputs leave their value gradually as one input moves, or all of them; asked once."""
+        if row not in self._known_gradual:
+            moved = np.ones(self.problem.n, bool)
+            if row is not None and isinstance(self.directions, Coordinates):
+                moved = np.arange(self.problem.n) == self.directions.index[row]
+            self._known_gradual[row] = leaves_gradually(self.problem, moved)
+        return self._known_gradual[row]
 
     def _still(self, rows: Rows, open_: Mask) -> Mask:
         """Tell along which directions no wanted value has moved at the steps that are known from the beginning."""
