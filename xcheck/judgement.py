@@ -74,8 +74,8 @@ ILL_CONDITIONED = "rounding inside the function moves its derivative by more tha
 CONTRADICTED = "finite differences exclude the claim, but the complex step, valid for this function, gives just that"
 TOLERANCE = (
     "the function's values jump by little nearby, as those of a solver that stops at a tolerance do: the derivative of "
-    "what is computed may differ from that of what is meant by as much as the error bar (tighten the tolerance, or give "
-    "witness=)"
+    "what is computed may differ from that of what is meant by as much as the error bar (tighten the tolerance, or "
+    "give witness=)"
 )
 SENTENCES = (
     "",

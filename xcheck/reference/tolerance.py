@@ -1,10 +1,10 @@
 """Values computed to a tolerance: small jumps where a solver takes another step, and wrong slopes in between.
 
-A solver that stops at a tolerance returns f + e, with e of the size of the tolerance. Where the number of its iterations
-or steps changes, e jumps; between two jumps it is smooth, and so are the values. Differences then measure the slope of
-f + e faithfully, to more digits than f has. As e stays small, its slopes between jumps make up for its jumps: the sum of
-the jumps over a stretch, divided by its length, is how large they are. Where nothing jumps along one input and
-something does along all of them, e is as high as these jumps, and moves at the scale of the input.
+A solver that stops at a tolerance returns f + e, with e of the size of the tolerance. Where the number of its
+iterations or steps changes, e jumps; between two jumps it is smooth, and so are the values. Differences then measure
+the slope of f + e faithfully, to more digits than f has. As e stays small, its slopes between jumps make up for its
+jumps: the sum of the jumps over a stretch, divided by its length, is how large they are. Where nothing jumps along one
+input and something does along others, e is as high as these jumps, and moves at the scale of the input.
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ CANDIDATES = 4
 HIDES = 4.0
 """Slopes of e may be so many times larger than the sum of its jumps over their distance."""
 
+RISES = 16.0
+"""Along inputs that nothing jumps along, e may change by so many jumps seen elsewhere over the input's scale."""
+
 LOOKED = 16
 """Directions that are looked at, at most."""
 
@@ -103,7 +106,8 @@ def find_tolerance(witness: Witness, wanted: Mask, value: RealArray, gap: RealAr
     worst = np.max(np.where(wanted, gap, -1.0), axis=1, initial=-1.0)
     order = np.argsort(-worst, kind="stable")
     order = order[worst[order] >= 0]
-    result[order] = np.where(wanted[order], HIDES * _height(witness, wanted, value, gap), 0.0)
+    height = _height(witness, wanted, value, gap)
+    result[order] = np.where(wanted[order], RISES * height, 0.0)
     cost = 1500 * max(witness.problem.seconds, 1e-9)
     looked = int(np.clip(PATIENCE / cost, 1, LOOKED))
     for row in order[:looked].tolist():
@@ -111,12 +115,13 @@ def find_tolerance(witness: Witness, wanted: Mask, value: RealArray, gap: RealAr
             outputs = np.flatnonzero(wanted[row] & ~(gap[row] <= result[row]))
             if not len(outputs):
                 break
-            _, slope = _jumps(_Line(witness, _input(witness, row), outputs), reach, value[row, outputs])
+            found, slope = _jumps(_Line(witness, _input(witness, row), outputs), reach, value[row, outputs])
             result[row, outputs] = np.maximum(result[row, outputs], slope)
-    if len(order) > looked:  # the others are off by less
-        rest = np.maximum(result[order[looked:]], np.max(result[order[:looked]], axis=0))
-        result[order[looked:]] = np.where(wanted[order[looked:]], rest, 0.0)
-    return result
+            height[outputs] = np.maximum(height[outputs], found)
+    least = np.broadcast_to(RISES * height, result.shape).copy()
+    if len(order) > looked:  # these are off by less
+        least[order[looked:]] = np.maximum(RISES * height, np.max(result[order[:looked]], axis=0))
+    return np.where(wanted, np.maximum(result, least), 0.0)
 
 
 def _height(witness: Witness, wanted: Mask, value: RealArray, gap: RealArray) -> RealArray:
@@ -127,7 +132,7 @@ def _height(witness: Witness, wanted: Mask, value: RealArray, gap: RealArray) ->
     rng = np.random.default_rng((witness.grid.seed, 9))
     rays = [problem.x, *rng.choice([-1.0, 1.0], (RAYS - 1, problem.n)) * most]
     for k, step in enumerate(rays):
-        outputs = np.flatnonzero(np.any(wanted & ~(gap <= HIDES * height), axis=0))
+        outputs = np.flatnonzero(np.any(wanted & ~(gap <= RISES * height), axis=0))
         if not len(outputs):
             break
         found, _ = _jumps(_Line(witness, step, outputs), AWAY[k % 2], np.max(np.abs(value[:, outputs]), axis=0))
@@ -162,31 +167,35 @@ def _jumps(line: _Line, reach: float, value: RealArray) -> tuple[RealArray, Real
     """Return the highest jump on a line, and the slope that all of them together may hide, shape (m,) each."""
     witness, outputs = line.witness, line.outputs
     gap = 2 * reach / POINTS
-    places = np.arange(-POINTS // 2, POINTS // 2 + 1) * gap
+    places: RealArray = np.arange(-POINTS // 2, POINTS // 2 + 1).astype(np.float64) * gap
     found = line.values((places + np.array([-CLOSE, 0.0, CLOSE])[:, None] * gap).ravel())
     below, values, above = found.reshape(3, len(places), -1)
     none = np.zeros(len(outputs))
     if not np.all(np.isfinite(found)):
         return none, none
-    slopes = (above - below) / (2 * CLOSE)
-    left = np.min([np.abs(np.diff(values, axis=0) - slope) for slope in explained(slopes)], axis=0)
+    left = _unexplained(values, (above - below) / (2 * CLOSE))
     size = np.maximum(np.max(np.abs(values), axis=0), witness.sampler.magnitude[outputs])
     quiet = LOUD * witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * (size + np.abs(value)))
-    if not np.any(left > quiet):
+    loud = np.max(left / quiet, axis=1)
+    if not np.any(loud > 1):
         return none, none
-    height = _followed(line, places, gap, _candidates(np.max(left / quiet, axis=1)), quiet)
+    height = _followed(line, places, gap, np.argsort(-loud)[:CANDIDATES], quiet)
     height = np.where(height <= LOW * size, height, 0.0)
     counted = np.where(left >= height / ALIKE, left, 0.0)
     return height, np.where(height > 0, HIDES * np.sum(counted, axis=0) / (2 * reach), 0.0)
 
 
-def _candidates(loud: RealArray) -> Rows:
-    """Choose gaps: those where most is left unexplained, and those with much more than their neighbours."""
-    padded = np.pad(loud, 2)
-    beside = np.max([padded[k : k + len(loud)] for k in (0, 4)], axis=0)
-    alone = np.where(loud > 1, loud / np.maximum(beside, 1.0), 0.0)
-    chosen = [*np.argsort(-alone)[: CANDIDATES // 2], *np.argsort(-loud)[: CANDIDATES // 2]]
-    return np.unique(np.array(chosen, dtype=np.intp))
+def _unexplained(values: RealArray, slopes: RealArray) -> RealArray:
+    """Return how far values (k, m) change over each gap beyond what their slopes, per gap, explain; (k - 1, m).
+
+    What is left of a smooth function changes smoothly along the line, so that the gaps beside it foretell it.
+    """
+    change = np.diff(values, axis=0)
+    left = change - np.stack(explained(slopes))
+    both, least = left[0], np.min(np.abs(left), axis=0)
+    alone = np.zeros_like(both)
+    alone[2:-2] = np.abs(np.diff(both, 4, axis=0)) / 6
+    return np.asarray(np.minimum(alone, least))
 
 
 def _followed(line: _Line, places: RealArray, width: float, gaps: Rows, quiet: RealArray) -> RealArray:
