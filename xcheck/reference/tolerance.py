@@ -70,6 +70,9 @@ RISES = 16.0
 LOOKED = 16
 """Directions that are looked at, at most."""
 
+SMOOTH = 3
+"""A function is taken as smooth if so many of them show no jump."""
+
 PATIENCE = 1.0
 """Seconds that evaluations for that may take, beyond the first direction."""
 
@@ -110,7 +113,9 @@ def find_tolerance(witness: Witness, wanted: Mask, value: RealArray, gap: RealAr
     result[order] = np.where(wanted[order], RISES * height, 0.0)
     cost = 1500 * max(witness.problem.seconds, 1e-9)
     looked = int(np.clip(PATIENCE / cost, 1, LOOKED))
-    for row in order[:looked].tolist():
+    for place, row in enumerate(order[:looked].tolist()):
+        if place >= SMOOTH and not np.any(height > 0):
+            break
         for reach in _reaches(witness, row):
             outputs = np.flatnonzero(wanted[row] & ~(gap[row] <= result[row]))
             if not len(outputs):
@@ -194,23 +199,28 @@ def _unexplained(values: RealArray, slopes: RealArray) -> RealArray:
     left = change - np.stack(explained(slopes))
     both, least = left[0], np.min(np.abs(left), axis=0)
     alone = np.zeros_like(both)
-    alone[2:-2] = np.abs(np.diff(both, 4, axis=0)) / 6
+    alone[2:-2] = _beside_others(both, 0)
     return np.asarray(np.minimum(alone, least))
+
+
+def _beside_others(change: RealArray, axis: int) -> RealArray:
+    """Return how far every change is from what two on either side foretell; the outermost two have no such."""
+    return np.asarray(np.abs(np.diff(change, 4, axis=axis)) / 6)
 
 
 def _followed(line: _Line, places: RealArray, width: float, gaps: Rows, quiet: RealArray) -> RealArray:
     """Follow what is left in each gap to smaller and smaller ones; returns the highest jump, shape (m,), or 0.
 
-    What is left is the change over a gap less the mean of those over the gaps beside it. It falls with the third power
-    of the width for smooth functions and with the first for kinks; jumps keep their height.
+    What is left is the change over a gap less what those over the gaps beside it foretell. It falls with the fifth
+    power of the width for smooth functions and with the first for kinks; jumps keep their height.
     """
     start = places[gaps]
     heights = []
     for _ in range(TIMES):
         width = width / CUTS
-        t = start[:, None] + np.arange(-1, CUTS + 2) * width
+        t = start[:, None] + np.arange(-2, CUTS + 3) * width
         change = np.diff(line.values(t.ravel()).reshape(*t.shape, -1), axis=1)
-        left = np.abs(change[:, 1:-1] - (change[:, :-2] + change[:, 2:]) / 2)  # (gaps, cuts, m)
+        left = _beside_others(change, 1)  # (gaps, cuts, m)
         where = np.argmax(np.max(left / quiet, axis=2), axis=1)
         heights.append(left[np.arange(len(gaps)), where])
         start = start + where * width
