@@ -88,7 +88,8 @@ def test_the_error_bar_holds_what_the_tolerance_hides() -> None:
     x = np.random.default_rng(1).normal(size=3)
     right = equilibrium_jacobian(x)
     comparison = judged(equilibrium, 1e-5, x, right).comparisons[0]
-    assert comparison.verdict is INCONCLUSIVE and TOLERANCE in comparison.reason
+    assert comparison.verdict is INCONCLUSIVE
+    assert TOLERANCE in comparison.reason
     for entry in comparison.worst:
         assert abs(entry.claimed - entry.measured) <= entry.error_bar < 1e-2
 
@@ -140,6 +141,10 @@ SMOOTH: dict[str, tuple[Callable[[RealArray], RealArray], Callable[[RealArray], 
 }
 
 
+ROUGH = ("kinks", "high jumps")
+"""Farther off these look like values that move in steps."""
+
+
 @pytest.mark.parametrize("name", SMOOTH)
 def test_functions_without_small_jumps_are_not_excused(name: str) -> None:
     f, slope = SMOOTH[name]
@@ -147,4 +152,5 @@ def test_functions_without_small_jumps_are_not_excused(name: str) -> None:
         right = xcheck.check(f, x, diagonal=slope, raises=False, seed=seed)
         assert right.verdict is not DISAGREE, str(right)
         wrong = xcheck.check(f, x, diagonal=lambda x: slope(x) * (1 + 1e-4), raises=False, seed=seed)
-        assert wrong.verdict is (DISAGREE if right.verdict is AGREE else right.verdict), str(wrong)
+        assert TOLERANCE not in wrong.comparisons[0].reason, str(wrong)
+        assert wrong.verdict is DISAGREE or name in ROUGH, str(wrong)
