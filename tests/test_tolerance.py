@@ -100,7 +100,7 @@ class Solved(torch.autograd.Function):
     factor = 1.0
 
     @staticmethod
-    def forward(ctx: Any, p: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx: Any, p: torch.Tensor) -> torch.Tensor:
         z, before = torch.full_like(p, 0.5), torch.full_like(p, 9.0)
         for _ in range(200):
             if bool((z - before).abs().max() <= 1e-6):
@@ -110,7 +110,7 @@ class Solved(torch.autograd.Function):
         return z
 
     @staticmethod
-    def backward(ctx: Any, w: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(ctx: Any, w: torch.Tensor) -> torch.Tensor:
         p, z = ctx.saved_tensors
         return Solved.factor * w * torch.cos(z) / (1 + p * torch.sin(z))
 
@@ -135,6 +135,8 @@ SMOOTH: dict[str, tuple[Callable[[RealArray], RealArray], Callable[[RealArray], 
         lambda x: 7 * np.cos(7 * x) * np.sign(np.sin(7 * x)) + 1e-5 * np.sign(x - 0.9),
     ),
     "high jumps": (lambda x: x**2 + np.floor(5 * x), lambda x: 2 * x),
+    "one kink": (lambda x: x + 0.01 * np.abs(x - 1), lambda x: 1 + 0.01 * np.sign(x - 1)),
+    "one high jump": (lambda x: x**2 + 0.5 * (x > 1), lambda x: 2 * x),
     "sorted": (lambda x: np.sort(x) ** 2, lambda x: np.where(np.argsort(np.argsort(x)) >= 0, 2 * x, 0)),
     "steep": (lambda x: np.exp(20 * x), lambda x: 20 * np.exp(20 * x)),
     "a root": (lambda x: np.sqrt(np.abs(x - 0.1)), lambda x: np.sign(x - 0.1) / (2 * np.sqrt(np.abs(x - 0.1)))),
