@@ -23,6 +23,7 @@ from xcheck.reference.polish import polish
 from xcheck.reference.screen import Screening, screen
 from xcheck.reference.stairs import DOUBTED, find_stairs, suspicious_lines
 from xcheck.reference.status import REASONS, Status
+from xcheck.reference.tolerance import find_tolerance
 from xcheck.reference.wider import wider_scales
 from xcheck.reference.windows import Mask
 from xcheck.reference.witness import Witness
@@ -71,6 +72,11 @@ BELOW_INNER = (
 )
 ILL_CONDITIONED = "rounding inside the function moves its derivative by more than the claim is off"
 CONTRADICTED = "finite differences exclude the claim, but the complex step, valid for this function, gives just that"
+TOLERANCE = (
+    "the function's values jump by little nearby, as those of a solver that stops at a tolerance do: the derivative of "
+    "what is computed may differ from that of what is meant by as much as the error bar (tighten the tolerance, or "
+    "give witness=)"
+)
 SENTENCES = (
     "",
     POOR,
@@ -86,6 +92,7 @@ SENTENCES = (
     ONE_OF_MANY,
     CONTRADICTED,
     ILL_CONDITIONED,
+    TOLERANCE,
     *VETOES[1:],
     *REASONS.values(),
 )
@@ -123,6 +130,9 @@ PAIRED = 4.0
 
 SCATTERS = 2.0**-30
 """A claim that is off by at most this share of the output's largest slope may be off by rounding in its arithmetic."""
+
+BY_LITTLE = 2.0**-6
+"""Solvers that stop at a tolerance are no excuse for a claim that is off by more of itself or its output's slopes."""
 
 ROUGH = (Status.KINK, Status.JUMP, Status.EDGE, Status.NONFINITE, Status.UNRESOLVED)
 """What an output without a derivative looks like along an input."""
@@ -342,6 +352,7 @@ def judge(
             _settle_missing(case)
         if len(rows) and applies(witness):
             _ask_complex_step(case)
+        _forgive_tolerance(case)
         result = case.result
         result.rescale(units)
         beyond = result.verdict == DISAGREE
@@ -794,6 +805,22 @@ def _forgive_tiny_scatter(case: _Case, scatter: Callable[[], RealArray], units: 
         tiny &= np.abs(case.claimed - result.value) <= SCATTERS * case.witness.row_scale
     if tiny.any():
         _forgive_scatter(case, np.where(tiny, scatter() / units, 0.0))
+
+
+def _forgive_tolerance(case: _Case) -> None:
+    """Call no claim wrong by what a solver's tolerance explains: `find_tolerance`."""
+    result = case.result
+    wrong = result.verdict == DISAGREE
+    if not wrong.any():
+        return
+    gap = np.abs(case.claimed - result.value)
+    size = np.fmax(np.fmax(np.abs(result.value), np.abs(case.claimed)), case.witness.size_beside(slice(None)))
+    wrong &= gap <= BY_LITTLE * size
+    if wrong.any():
+        hidden = find_tolerance(case.witness, wrong, result.value, gap)
+        held = wrong & (gap <= result.bar + result.rounding + hidden) & (hidden > 0)
+        result.bar[held] += hidden[held]
+        result.give_reason(held, np.arange(len(held)), TOLERANCE)
 
 
 def _ask_complex_step(case: _Case) -> None:

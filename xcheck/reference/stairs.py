@@ -244,7 +244,7 @@ def _steps(
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.diff(t)[:, None]
         change = np.diff(values, axis=0)
-        left = np.min([np.abs(change - slope * gap) for slope in _explained(slopes)], axis=0)
+        left = np.min([np.abs(change - slope * gap) for slope in explained(slopes)], axis=0)
         size = np.maximum(np.max(np.abs(values), axis=0), witness.directions.offset[row] * np.abs(value))
         quiet = witness.z * np.maximum(witness.noise()[outputs], witness.grid.unit * size)
         loud = np.maximum(LOUD * quiet, OUTLYING * np.median(left, axis=0))
@@ -260,7 +260,7 @@ def _steps(
     return np.where(found, height, 0.0), np.where(found, slope, 0.0)
 
 
-def _explained(slopes: RealArray) -> tuple[RealArray, ...]:
+def explained(slopes: RealArray) -> tuple[RealArray, ...]:
     """Return the mean slopes of all gaps by all rules that a step nearby does not spoil, shape (k - 1, m) each.
 
     Euler and Maclaurin's sum with one correction takes the slopes of two points on either side, Adams and Moulton's
