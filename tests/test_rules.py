@@ -601,3 +601,19 @@ def test_values_of_low_precision_may_be_summed_in_another_order(dtype: str) -> N
     f.defvjp(forward, lambda x, g: (2 * g * x,))
     x = jax.numpy.asarray(np.random.default_rng(0).normal(size=30)).astype(dtype)
     assert not any(c.quantity == "value" for c in check(f, x, backend="jax").comparisons)
+
+
+CONSTANT = {
+    "sin^2 + cos^2": lambda torch, x: torch.sin(x) ** 2 + torch.cos(x) ** 2,
+    "sum of a softmax": lambda torch, x: torch.softmax(x, 1).sum(1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("name", "size"), [("sin^2 + cos^2", 1e3), ("sin^2 + cos^2", 1e6), ("sum of a softmax", 40.0)])
+def test_products_that_are_nothing_but_rounding_show_no_fault(name: str, size: float, dtype: str) -> None:
+    torch = pytest.importorskip("torch")
+    for seed in range(4):
+        x = torch.tensor(np.random.default_rng(seed).uniform(-size, size, (3, 4)), dtype=getattr(torch, dtype))
+        report = xcheck.check(lambda x: CONSTANT[name](torch, x), x, raises=False)
+        assert report.verdict is not Verdict.DISAGREE, report

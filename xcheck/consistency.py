@@ -45,7 +45,13 @@ NONLINEAR = 1e-3
 """A product that misses the sum of two halves by more than this share is not linear, whatever its rounding."""
 
 SCATTERS = 2.0**-30
-"""Gaps of at most this share of the largest product may be rounding of intermediate values that the modes share."""
+"""Gaps of at most this share of the largest product may be rounding of intermediate values that the modes share.
+
+So may products that values do not tell from zero.
+"""
+
+ROUNDED = 2**16
+"""Entries up to which any other gap is measured so, beside the point, in float64: mistakes are the same there."""
 
 NEIGHBOURS = 4
 """Points a few ulps away at which such gaps are measured again."""
@@ -160,8 +166,12 @@ def judge_modes(
         allowed = _allowed(ways, v, w, side) + least
     apart = np.abs(side.forward - side.reverse)
     tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
+    if undecided is not None:
+        tiny |= side.magnitude <= undecided.unseen(side, v, w)
     if np.any((apart > allowed) & tiny):
         allowed = allowed + np.where(tiny, _scatter(ways, v, w, side), 0.0)
+    if np.any(apart > allowed) and problem.precision == 53 and problem.n * problem.m <= ROUNDED:
+        allowed = allowed + _scatter(ways, v, w, side, by_size=False)
     if undecided is not None:
         allowed = allowed + undecided.slack(side, v, w)
     equal = (side.forward == side.reverse) | (np.isnan(side.forward) & np.isnan(side.reverse))
@@ -227,13 +237,13 @@ class Undecided:
 
     def slack(self, side: _Side, v: RealArray, w: RealArray) -> RealArray:
         """Return how far products may be apart and their modes still agree with the values."""
+        return np.asarray(np.minimum(self.unseen(side, v, w), UNRESOLVED * side.magnitude))
+
+    def unseen(self, side: _Side, v: RealArray, w: RealArray) -> RealArray:
+        """Return how large products are that values do not tell from zero."""
         if side.bilinear:
-            weighed = np.sum(combined(np.abs(v), self.tolerance) * np.abs(w), axis=1)
-        elif side.along == "outputs":
-            weighed = combined(np.abs(v), self.tolerance)
-        else:
-            weighed = combined(np.abs(w), self.tolerance.T)
-        return np.asarray(np.minimum(weighed, UNRESOLVED * side.magnitude))
+            return np.asarray(np.sum(combined(np.abs(v), self.tolerance) * np.abs(w), axis=1))
+        return combined(np.abs(v), self.tolerance) if side.along == "outputs" else combined(np.abs(w), self.tolerance.T)
 
     def excuses(self, side: _Side) -> NDArray[np.bool_]:
         """Tell which products nobody can be blamed for."""
@@ -349,7 +359,7 @@ def _products(matrix: RealArray, vectors: RealArray) -> tuple[RealArray, RealArr
     return products, magnitudes
 
 
-def _scatter(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:
+def _scatter(ways: _Ways, v: RealArray, w: RealArray, side: _Side, by_size: bool = True) -> RealArray:
     """Measure how the gap between the modes changes beside the point, and with the size of the vectors.
 
     A mistake stays, rounding does not: some rules sum other terms for larger vectors, or round numbers that only a
@@ -357,7 +367,7 @@ def _scatter(ways: _Ways, v: RealArray, w: RealArray, side: _Side) -> RealArray:
     """
     problem, size = ways.problem, enlarged(ways.problem)
     others = [replace(ways, problem=p) for p in (*neighbours(problem), *neighbours(problem, FARTHER))]
-    others += [replace(ways, size=s) for s in (size, 1 / size)]
+    others += [replace(ways, size=s) for s in (size, 1 / size) if by_size]
     gaps = [side.forward - side.reverse, *(_gap(other, v, w) for other in others)]
     spread = np.max(gaps, axis=0) - np.min(gaps, axis=0)
     spread = np.where(np.isfinite(spread), spread, 0.0)

@@ -19,6 +19,7 @@ from xcheck.comparison import WORST, Comparison, Entry, Source
 from xcheck.consistency import FARTHER, ROUNDING, neighbours
 from xcheck.derivatives import LEAST, Forward, Reverse, enlarged, reduced, unit_cotangent
 from xcheck.given import CHANGED
+from xcheck.planting import Product
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import signed_probes
@@ -49,6 +50,9 @@ FURTHER = 4.0
 
 SCATTER = 16
 """Times what a product misses of itself, made once more or as a sum, that its rounding may take other ones off."""
+
+HARDLY_MORE = 2.0**-4
+"""A product that changes by this share of itself over some ulps is hardly more than rounding."""
 
 SHRUNK = (4, 7, 10, 13)
 """Binary orders by which vectors of a rule of lower precision than float64 shrink, one after the other."""
@@ -97,13 +101,14 @@ class _Rule:
         limit: an error of this size, next to the largest of a product of the base vectors, was not seen.
         inner: what rounding of values, or of numbers of size 1 behind them, may do to a product that they cancel in.
         shadow: whether this is the float64 shadow of a rule of lower precision.
+        of: returns the same product of another problem; None if that cannot be asked for.
     """
 
     problem: Problem
     source: str
     quantity: str
     vector: str
-    product: Callable[[RealArray], RealArray]
+    product: Product
     base: RealArray
     space: Space
     verb: str
@@ -111,6 +116,7 @@ class _Rule:
     limit: float = np.inf
     inner: float | RealArray = 0.0
     shadow: bool = False
+    of: Callable[[Problem], Product] | None = None
 
     def differs(
         self, claimed: RealArray, expected: RealArray, magnitude: RealArray, share: float, slack: float = 0.0
@@ -216,7 +222,7 @@ def _reverse_rule(problem: Problem, reverse: Reverse, limit: float) -> _Rule:
     source = f"{problem.backend.name}/vjp"
     inner = _inner_rounding(problem) * unit_cotangent(problem) / problem.scale
     names = "pullback", "cotangent", reverse.pull, base, problem.inputs, "pulled back"
-    return _Rule(problem, source, *names, limit=limit, inner=inner)
+    return _Rule(problem, source, *names, limit=limit, inner=inner, of=lambda p: Reverse(p).pull)
 
 
 def _forward_rule(problem: Problem, limit: float) -> _Rule:
@@ -224,7 +230,7 @@ def _forward_rule(problem: Problem, limit: float) -> _Rule:
     source, push = f"{problem.backend.name}/jvp", Forward(problem).push
     inner = _inner_rounding(problem)
     names = "pushforward", "tangent", push, base, problem.outputs, "pushed forward"
-    return _Rule(problem, source, *names, limit=limit, inner=inner)
+    return _Rule(problem, source, *names, limit=limit, inner=inner, of=lambda p: Forward(p).push)
 
 
 def _inner_rounding(problem: Problem) -> float:
@@ -235,9 +241,24 @@ def _inner_rounding(problem: Problem) -> float:
 def _fault(rule: _Rule) -> Comparison | str | None:
     """Return the first thing that is wrong with a rule, or that it raises for some vectors."""
     try:
-        return next(_faults_in_any_precision(rule), None)
+        found = next(_faults_in_any_precision(rule), None)
+        return found and next(_faults_in_any_precision(_knowing_its_rounding(rule)), None)
     except Exception as error:
         return f"{rule.source} raises {type(error).__name__} for some {rule.vector}s: {_first_line(error)}"
+
+
+def _knowing_its_rounding(rule: _Rule) -> _Rule:
+    """Allow products that are hardly more than rounding to be so: they are others at points some ulps away."""
+    if rule.of is None:
+        return rule
+    others = [p for farthest in (0.0, FARTHER) for p in neighbours(rule.problem, farthest)]
+    found = [product(rule.base[0]) for product in (rule.product, *map(rule.of, others))]
+    spread, size = np.ptp(found, axis=0), np.max(np.abs(found), axis=0)
+    rounded = np.isfinite(spread) & (spread >= HARDLY_MORE * size)
+    inner = np.where(rounded, SCATTER * np.max(spread, where=rounded, initial=0.0), 0.0)
+    shadow = rule.wide
+    wide = None if shadow is None else lambda: _knowing_its_rounding(shadow())
+    return replace(rule, inner=np.maximum(rule.inner, inner), wide=wide)
 
 
 def _faults_in_any_precision(rule: _Rule) -> Iterator[Comparison]:
