@@ -8,11 +8,12 @@ functions may themselves differentiate (forces from an energy); outputs are deta
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -34,6 +35,9 @@ NO_RULE = (
 
 NESTED = "Nested forward mode AD is not supported"
 """What a RuntimeError says when forward mode is asked for inside dual numbers."""
+
+NOT_MAPPED = re.compile(r"Batching rule not implemented for aten::(\w+)(?:\.(\w+))?")
+"""What a RuntimeError says of an operator that `vmap` cannot map, with the names of the operator and its overload."""
 
 SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented the batching rule"
 
@@ -190,19 +194,28 @@ class TorchBackend:
     def batch(self, f: Function, /) -> Function:
         """Map `f` as `torch.func.vmap` does; pullbacks and pushforwards of this adapter may be mapped too.
 
+        Operators that it has no rule for, such as `torch.lstm`, are taken apart where torch makes them of others.
         Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
         """
         import torch
 
         bare = _bare_vmap()
-        mapped: Function | None = None
+        mapped: Function
         if bare is None:
             mapped = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
+        else:
+            mapped = partial(_map_flat, bare, f)
 
         def run(xs: Sequence[Any]) -> Sequence[Any]:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", SLOWLY_MAPPED)
-                return mapped(xs) if mapped is not None else _map_flat(bare, f, xs)
+                try:
+                    return mapped(xs)
+                except RuntimeError as error:
+                    if NOT_MAPPED.search(str(error)) is None:
+                        raise
+                with _taken_apart()():
+                    return mapped(xs)
 
         return run
 
@@ -337,6 +350,35 @@ def _map_flat(bare: Any, f: Function, xs: Sequence[Any]) -> list[Any]:
         return [remove(y, level, size, 0) for y in ys]
     finally:
         leave()
+
+
+@cache
+def _taken_apart() -> Any:
+    from torch.overrides import TorchFunctionMode
+
+    class TakenApart(TorchFunctionMode):  # type: ignore[misc]
+        """Inside, operators without a batching rule are run as the others that torch makes them of."""
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            del types
+            try:
+                return func(*args, **(kwargs or {}))
+            except RuntimeError as error:
+                missing = NOT_MAPPED.search(str(error))
+                if missing is None:
+                    raise
+                done = _operator(*missing.groups()).decompose(*args, **(kwargs or {}))
+                if done is NotImplemented:
+                    raise
+                return done
+
+    return TakenApart
+
+
+def _operator(name: str, overload: str | None) -> Any:
+    import torch
+
+    return getattr(getattr(torch.ops.aten, name), overload or "default")
 
 
 def _pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
