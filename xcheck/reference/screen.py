@@ -19,8 +19,8 @@ from xcheck.reference.witness import Witness
 
 TINY = float(np.finfo(np.float64).tiny)
 
-SPARSE = 0.25
-"""Claims with no more than this share of entries that are not zero are screened where something moves alone."""
+SPARSE, MANY = 0.25, 2**10
+"""Of claims of more entries than `MANY`, with no more than this share that is not zero, what moves is screened alone."""
 
 BLOCK = 2**15
 """Entries screened at once: few enough to stay in the processor's cache."""
@@ -84,7 +84,8 @@ def _screen_rows(
     samples = witness.sampler.take((coarse, fine), np.arange(part.start, part.stop))
     entries = _Entries.all(witness, samples, claimed[part], allowance[part])
     with np.errstate(invalid="ignore", over="ignore"):
-        if np.count_nonzero(entries.claimed) > SPARSE * entries.claimed.size:
+        size = entries.claimed.size
+        if size <= MANY or np.count_nonzero(entries.claimed) > SPARSE * size:
             slopes = _screen_entries(witness, entries, unit, part, result)
             np.maximum(result.scale, np.max(slopes, axis=0, initial=0.0), out=result.scale)
             slopes /= witness.directions.scale[part, None]
