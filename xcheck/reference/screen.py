@@ -20,7 +20,7 @@ from xcheck.reference.witness import Witness
 TINY = float(np.finfo(np.float64).tiny)
 
 SPARSE, MANY = 0.25, 2**10
-"""Of claims of more entries than `MANY`, with no more than this share that is not zero, what moves is screened alone."""
+"""Of more entries than `MANY`, of which no larger share is claimed not to be zero, what moves is screened alone."""
 
 BLOCK = 2**15
 """Entries screened at once: few enough to stay in the processor's cache."""
