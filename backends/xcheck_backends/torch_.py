@@ -64,6 +64,8 @@ class TorchBackend:
         """Copy `array` into a tensor of the same dtype that requires no gradient, on the device of `like`."""
         import torch
 
+        if array.dtype in PLAIN:
+            return _placed(torch.from_numpy(np.array(array, order="C", subok=False)), like)
         copy = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", subok=False)
         known = copy.dtype.kind in "biufc"
         dtype = None if known else getattr(torch, copy.dtype.name, None)
@@ -71,7 +73,7 @@ class TorchBackend:
             tensor = torch.from_numpy(copy.view(f"uint{8 * copy.itemsize}")).view(dtype)
         else:
             tensor = torch.from_numpy(copy)
-        return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
+        return _placed(tensor, like)
 
     def adopt(self, array: NDArray[Any], /, like: Any = None) -> Any:
         """Turn an array that nobody else keeps into a tensor, on the CPU without a copy."""
@@ -79,8 +81,7 @@ class TorchBackend:
 
         if array.dtype not in PLAIN or not array.flags.c_contiguous:
             return self.from_numpy(array, like)
-        tensor = torch.from_numpy(array)
-        return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
+        return _placed(torch.from_numpy(array), like)
 
     def to_numpy(self, array: Any, /) -> NDArray[Any]:
         """Copy a tensor of any device and layout, or a number."""
@@ -265,6 +266,13 @@ class TorchBackend:
             return torch.func.functional_call(module, {**state, **parameters}, args, kwargs)
 
         return function, trainable
+
+
+def _placed(tensor: Any, like: Any) -> Any:
+    """Move a tensor to where `like` is, if that is a tensor."""
+    import torch
+
+    return tensor.to(like.device) if isinstance(like, torch.Tensor) and not like.is_cpu else tensor
 
 
 def _generators() -> list[Any]:
