@@ -159,9 +159,9 @@ def _limits(claimed: RealArray, judgement: Judgement) -> tuple[float, float]:
     sizes = sizes if finite.all() else np.where(finite, sizes, 0.0)
     largest = sizes.max(axis=0, initial=0.0)
     resolution = resolution if agreed.all() else np.where(agreed, resolution, 0.0)
-    known = (largest > 0) & (largest >= resolution)  # of an output that is constant there is no such size
-    relative = np.divide(resolution, largest, out=np.zeros(sizes.shape), where=known)
-    return float(resolution.max()), float(relative.max())
+    known = np.where(resolution <= largest, resolution, 0.0).max(axis=0)
+    moves = largest > 0  # of an output that is constant there is no such size
+    return float(resolution.max()), float((known[moves] / largest[moves]).max(initial=0.0))
 
 
 def _reason(judgement: Judgement, total: int) -> str:
