@@ -270,6 +270,26 @@ def test_torch_batches_pullbacks_of_legacy_functions(torch: Any, torch_backend: 
         np.testing.assert_array_equal(rows, [[2.0, 0.0], [0.0, 4.0]])
 
 
+def test_torch_takes_operators_without_a_batching_rule_apart(torch: Any, torch_backend: Any) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, *weights = (torch.randn(*shape, generator=generator) for shape in [(6, 5, 2, 3), (12, 3), (12, 3), (12,), (12,)])
+    first = [torch.zeros(1, 2, 3), torch.ones(1, 2, 3)]
+
+    def recur(xs: Any) -> Any:
+        return torch.lstm(xs[0].moveaxis(0, 1), first, weights, True, 1, 0.0, False, False, False)[:2]
+
+    mapped = torch_backend.batch(recur)([x.transpose(1, 2)])
+
+    for k in range(len(x)):
+        for all_, single in zip(mapped, recur([x[k].transpose(0, 1)]), strict=True):
+            torch.testing.assert_close(all_[k], single)
+
+
+def test_torch_does_not_map_what_it_can_neither_map_nor_take_apart(torch: Any, torch_backend: Any) -> None:
+    with pytest.raises(RuntimeError, match="rrelu"):
+        torch_backend.batch(lambda xs: [torch.rrelu(xs[0])])([torch.ones(3, 2)])
+
+
 @pytest.mark.parametrize("mode", ["enable_grad", "no_grad", "inference_mode"])
 def test_torch_modes_of_the_caller_do_not_matter_and_survive(torch: Any, torch_backend: Any, mode: str) -> None:
     def force(x: Any) -> Any:

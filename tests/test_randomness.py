@@ -57,6 +57,23 @@ def test_the_users_generators_are_restored(draw: Any) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("draws", [0, 1, 2])
+def test_a_normal_number_that_numpy_keeps_is_not_lost(draws: int) -> None:
+    np.random.seed(5)
+    expected = [draw_gauss() for _ in range(4)]
+    np.random.seed(5)
+
+    found = []
+    for _ in expected:
+        found.append(draw_gauss())
+        with pinned(resolve("numpy"), 0) as rewind:
+            inside = [draw_gauss() for _ in range(draws)]
+            assert rewind() == (draws > 0)
+            assert [draw_gauss() for _ in range(draws)] == inside
+
+    assert found == expected
+
+
 def test_a_draw_of_a_whole_turn_of_the_generator_is_seen() -> None:
     with pinned(resolve("numpy"), 0) as rewind:
         np.random.bytes(624 * 4)

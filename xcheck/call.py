@@ -177,7 +177,9 @@ def read_call(
     leaves = tuple(_classify(leaf, value, chosen) for leaf, value in zip(named, values, strict=True))
     call = Call(function, chosen, structure, _select(leaves, wrt), title, bound is not None)
     _require_something(call)
-    return call.at(lay_end_to_end([leaf.array for leaf in call.varying if leaf.array is not None]))
+    arrays = [leaf.array for leaf in call.varying if leaf.array is not None]
+    together = lay_end_to_end(arrays)
+    return call if together is arrays else call.at(together)
 
 
 def _require_callable(function: Any) -> None:

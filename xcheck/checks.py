@@ -814,7 +814,7 @@ def _point(problem: Problem) -> tuple[str, ...]:
         if values.size == 1:
             parts.append(f"{block.name} = {values[0]:.4g}")
         elif values.size:
-            parts.append(f"{block.name} in [{np.min(values):.4g}, {np.max(values):.4g}]")
+            parts.append(f"{block.name} in [{values.min():.4g}, {values.max():.4g}]")
     return tuple(parts)
 
 

@@ -157,11 +157,11 @@ def _limits(claimed: RealArray, judgement: Judgement) -> tuple[float, float]:
     resolution, sizes = judgement.resolution, np.abs(claimed)
     finite = sizes < np.inf
     sizes = sizes if finite.all() else np.where(finite, sizes, 0.0)
-    largest = np.broadcast_to(np.max(sizes, axis=0, initial=0.0), sizes.shape)
+    largest = sizes.max(axis=0, initial=0.0)
     resolution = resolution if agreed.all() else np.where(agreed, resolution, 0.0)
-    known = (largest > 0) & (largest >= resolution)  # of an output that is constant there is no such size
-    relative = np.divide(resolution, largest, out=np.zeros_like(sizes), where=known)
-    return float(np.max(resolution)), float(np.max(relative))
+    known = np.where(resolution <= largest, resolution, 0.0).max(axis=0)
+    moves = largest > 0  # of an output that is constant there is no such size
+    return float(resolution.max()), float((known[moves] / largest[moves]).max(initial=0.0))
 
 
 def _reason(judgement: Judgement, total: int) -> str:

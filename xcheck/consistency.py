@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from xcheck.judgement import AGREE, INCONCLUSIVE, SUBNORMAL, Judgement
 from xcheck.planting import Plants, Product, plant, plant_in_push
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import signed_probes
+from xcheck.reference.grid import KEPT, signed_probes
 from xcheck.space import combined, stretches
 from xcheck.verdict import Verdict
 
@@ -144,40 +145,40 @@ def judge_modes(
     planted: Plants = (),
 ) -> Modes:
     """Judge as `compare_modes` does, with the errors `planted` in forward mode."""
-    rng = np.random.default_rng((seed, 2))
     if forward is not None and planted:
         forward = replace(forward, value=plant(forward.value.T, planted).T)
     ways = _Ways(problem, reverse, forward, planted)
     single = vectors is None and (reverse is None) != (forward is None) and problem.precision >= ONE_IS_ENOUGH
     if single:
-        v, w = (_probe_of_all_digits(rng, size, problem.precision) for size in (problem.n, problem.m))
-        v *= problem.scale
+        v, w = _probes_of_all_digits(seed, problem.n, problem.m, problem.precision)
+        v = v * problem.scale
     else:
-        v, w = _probes(problem, rng, vectors)
+        v, w = _probes(problem, seed, vectors)
     known = None if single else _from_matrices(reverse, forward, v)
     side = known or _measure(replace(ways, size=-enlarged(problem)), v, w)
-    least = SUBNORMAL[problem.precision] * (2 + np.max(np.sum(np.abs(v), axis=1)) + np.max(np.sum(np.abs(w), axis=1)))
+    least = SUBNORMAL[problem.precision] * (2 + np.abs(v).sum(axis=1).max() + np.abs(w).sum(axis=1).max())
     allowed = ALLOWED[problem.precision] * 2.0**-problem.precision * side.magnitude + least
-    differ_at_once = not np.all(np.abs(side.forward - side.reverse) <= allowed)
+    differ_at_once = not (np.abs(side.forward - side.reverse) <= allowed).all()
     if differ_at_once:
         if single:
-            v, w = _probes(problem, rng, None)
+            v, w = _probes(problem, seed, None)
         side = _measure(ways, v, w)
         allowed = _allowed(ways, v, w, side) + least
     apart = np.abs(side.forward - side.reverse)
-    tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
-    if undecided is not None:
-        tiny |= side.magnitude <= undecided.unseen(side, v, w)
-    if np.any((apart > allowed) & tiny):
-        allowed = allowed + np.where(tiny, _scatter(ways, v, w, side), 0.0)
-    if np.any(apart > allowed) and problem.precision == 53 and problem.n * problem.m <= ROUNDED:
-        allowed = allowed + _scatter(ways, v, w, side, by_size=False)
+    if (apart > allowed).any():
+        tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
+        if undecided is not None:
+            tiny |= side.magnitude <= undecided.unseen(side, v, w)
+        if np.any((apart > allowed) & tiny):
+            allowed = allowed + np.where(tiny, _scatter(ways, v, w, side), 0.0)
+        if problem.precision == 53 and problem.n * problem.m <= ROUNDED and np.any(apart > allowed):
+            allowed = allowed + _scatter(ways, v, w, side, by_size=False)
     if undecided is not None:
         allowed = allowed + undecided.slack(side, v, w)
     equal = (side.forward == side.reverse) | (np.isnan(side.forward) & np.isnan(side.reverse))
     differ = ~((apart <= allowed) & np.isfinite(apart)) & ~equal  # next to an infinite entry anything is allowed
     excused = differ & ~np.isfinite(apart)
-    if undecided is not None:
+    if undecided is not None and differ.any():
         excused |= differ & undecided.excuses(side)
     return Modes(side, allowed, differ & ~excused, excused, v, w, known is None and differ_at_once)
 
@@ -185,11 +186,10 @@ def judge_modes(
 def summarise_modes(problem: Problem, found: Modes) -> Comparison:
     """Summarise products by both modes."""
     side, allowed, wrong, excused, count = found.side, found.allowed, found.wrong, found.excused, len(found.inputs)
-    differ = wrong | excused
-    codes = Verdict.DISAGREE if np.any(wrong) else Verdict.INCONCLUSIVE if np.any(excused) else Verdict.AGREE
-    same = ~differ
+    codes = Verdict.DISAGREE if wrong.any() else Verdict.INCONCLUSIVE if excused.any() else Verdict.AGREE
+    same = ~(wrong | excused)
     limits = _limits(problem, found)
-    limit = float(np.max(limits, initial=0.0, where=same)) if np.any(same) else float("inf")
+    limit = float(limits.max(initial=0.0, where=same)) if same.any() else float("inf")
     size = np.maximum(side.magnitude, np.finfo(np.float64).tiny)
     return Comparison(
         Source(f"{problem.backend.name}/jvp"),
@@ -197,12 +197,12 @@ def summarise_modes(problem: Problem, found: Modes) -> Comparison:
         quantity_of(problem),
         codes,
         NO_DERIVATIVE if codes is Verdict.INCONCLUSIVE else "",
-        _entries(problem, side, allowed, wrong if np.any(wrong) else excused, codes),
+        () if codes is Verdict.AGREE else _entries(problem, side, allowed, wrong if wrong.any() else excused, codes),
         int(np.count_nonzero(wrong)),
         int(np.count_nonzero(excused)),
-        int(differ.size),
+        int(wrong.size),
         limit,
-        float(np.max(limits / size, initial=0.0, where=same)),
+        float((limits / size).max(initial=0.0, where=same)),
         (),
         f"inner products with {count} probe{'s' * (count > 1)}",
     )
@@ -309,17 +309,29 @@ def _limits(problem: Problem, found: Modes) -> RealArray:
     return np.asarray(1.25 * found.allowed + _inner_rounding(problem, found.side))
 
 
-def _probes(problem: Problem, rng: np.random.Generator, vectors: RealArray | None) -> tuple[RealArray, RealArray]:
+def _probes(problem: Problem, seed: int, vectors: RealArray | None) -> tuple[RealArray, RealArray]:
     """Draw probes of few bits of the inputs, unless they are given, and of the outputs."""
+    rng = np.random.default_rng((seed, 2))
     v = signed_probes(rng, PROBES, problem.n) * problem.scale if vectors is None else vectors
     return v, signed_probes(rng, len(v), problem.m)
 
 
-def _probe_of_all_digits(rng: np.random.Generator, size: int, precision: int) -> RealArray:
-    """Draw one vector, shape (1, size), of entries between 1 and 2 in magnitude with all of `precision` bits."""
-    steps = 2.0 ** (precision - 1)
-    drawn = rng.uniform(-1.0, 1.0, (1, size))
-    return np.asarray(np.copysign(np.floor((1.0 + np.abs(drawn)) * steps) / steps, drawn))
+def _probes_of_all_digits(seed: int, n: int, m: int, precision: int) -> tuple[RealArray, RealArray]:
+    """Draw one vector of the inputs and one of the outputs, of the size of 1 and with all of `precision` bits."""
+    draw = _known_probes if n + m <= KEPT else _drawn
+    return draw(seed, n, m, precision)
+
+
+def _drawn(seed: int, n: int, m: int, precision: int) -> tuple[RealArray, RealArray]:
+    """Draw entries between 1 and 2 in magnitude, shapes (1, n) and (1, m)."""
+    rng, steps = np.random.default_rng((seed, 2)), 2.0 ** (precision - 1)
+    drawn = (rng.uniform(-1.0, 1.0, (1, size)) for size in (n, m))
+    v, w = (np.copysign(np.floor((1.0 + np.abs(x)) * steps) / steps, x) for x in drawn)
+    v.flags.writeable = w.flags.writeable = False
+    return v, w
+
+
+_known_probes = lru_cache(maxsize=64)(_drawn)
 
 
 def _from_matrices(reverse: Claim | None, forward: Claim | None, v: RealArray) -> _Side | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import floor, inf, log2
 from typing import Any
 
@@ -102,8 +103,7 @@ class Reverse:
         """
         count, unit = len(cotangents), unit_cotangent(self.problem)
         size = enlarged(self.problem) * unit
-        weights = np.random.default_rng(0).uniform(1.0, 2.0, count)
-        weights[::2] /= 8
+        weights = _weights(count)
         if count >= getattr(self.problem.backend, "batch_from", 2) and not self.problem.random:
             expected = self._pull_tested(-size * combined(weights, cotangents)) / -size
             rows = self._pull_batched(cotangents, weights, expected)
@@ -338,10 +338,19 @@ def unit_cotangent(problem: Problem) -> float:
 
     A rule inside a function that divides by a thousand gets cotangents of a thousandth.
     """
-    largest = float(np.max(np.abs(problem.y), initial=0.0))
+    largest = float(np.abs(problem.y).max(initial=0.0))
     known = 0 < largest < inf and 0 < problem.typical < inf
     orders = log2(problem.typical) - log2(largest) if known else 0.0
     return float(2.0 ** floor(min(max(orders, 0.0), UNITS[problem.precision])))
+
+
+@lru_cache(maxsize=64)
+def _weights(count: int) -> RealArray:
+    """Draw the weights of a sum of products, every other one small."""
+    weights = np.random.default_rng(0).uniform(1.0, 2.0, count)
+    weights[::2] /= 8
+    weights.flags.writeable = False
+    return weights
 
 
 def _large_and_small(problem: Problem, weights: RealArray) -> RealArray:
@@ -361,8 +370,7 @@ def is_linear(
         product: of a vector (k,), shape (r,).
         sizes: powers of two, how large its entries are instead, shape (k,).
     """
-    weights = np.random.default_rng(0).uniform(1.0, 2.0, len(rows))
-    weights[::2] /= 8
+    weights = _weights(len(rows))
     weights = _large_and_small(problem, weights) if sizes is None else weights * sizes
     try:
         expected: RealArray = product(weights)
@@ -378,8 +386,8 @@ def _is_combination(
     unit, least = 2.0**-problem.precision, LEAST[problem.precision]
     with np.errstate(all="ignore"):
         terms = combined(np.abs(weights), np.abs(rows))
-        bound = unit * (units * terms + 2 * (1 + np.sum(np.abs(weights))) * least)
-        return bool(np.all((np.abs(combined(weights, rows) - expected) <= bound) | ~np.isfinite(terms)))
+        bound = unit * (units * terms + 2 * (1 + np.abs(weights).sum()) * least)
+        return bool(((np.abs(combined(weights, rows) - expected) <= bound) | ~np.isfinite(terms)).all())
 
 
 def _has_strides(native: Native) -> bool:

@@ -101,6 +101,8 @@ def flatten(tree: Tree) -> tuple[list[Any], Structure]:
 
 def named_paths(tree: Tree, root: str) -> list[tuple[str, Path]]:
     """Name every leaf as the user would write it, such as `params['w'][0].scale`, with the path that leads there."""
+    if optree.tree_is_leaf(tree) and not _is_record(tree):
+        return [(root, ())]
     found: list[tuple[str, Path]] = []
     for accessor in optree.tree_accessors(tree, is_leaf=is_number_list):
         leaf = accessor(tree)

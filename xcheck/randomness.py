@@ -9,6 +9,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,13 @@ def pinned(backend: Backend, seed: int) -> Iterator[Callable[[], bool]]:
 def _pinned_python(seed: int) -> Iterator[Callable[[], bool]]:
     before = random.getstate()
     random.seed(seed)
-    start = random.getstate()
-    read = _python_reader(start)
+    read = _python_reader()
     untouched = read()
 
     def rewind() -> bool:
         used = read() != untouched
         if used:
-            random.setstate(start)
+            random.seed(seed)
         return used
 
     try:
@@ -57,7 +57,7 @@ def _pinned_python(seed: int) -> Iterator[Callable[[], bool]]:
 def _pinned_numpy(seed: int) -> Iterator[Callable[[], bool]]:
     generator: Any = np.random.get_bit_generator()  # type: ignore[attr-defined]  # public, and missing in the stubs
     usual = isinstance(generator, np.random.MT19937)
-    before: Any = np.random.get_state(legacy=False)
+    before: Any = None if usual else np.random.get_state(legacy=False)
 
     def restart() -> None:  # of another generator, any state is as good as another if it is the same one
         if usual:
@@ -67,16 +67,13 @@ def _pinned_numpy(seed: int) -> Iterator[Callable[[], bool]]:
 
     read = _reader(generator)
     at_first = read()
+    kept = _take_kept_normal(read) if usual else None
     restart()
     untouched = read()
 
-    drawn = False
-
     def rewind() -> bool:
-        nonlocal drawn
         used = read() != untouched
         if used:
-            drawn = True
             restart()
         return used
 
@@ -84,31 +81,51 @@ def _pinned_numpy(seed: int) -> Iterator[Callable[[], bool]]:
         yield rewind
     finally:
         rewind()
-        if usual and not drawn and before["has_gauss"] == 0 == before["gauss"]:
-            ctypes.memmove(generator.ctypes.state_address, at_first, len(at_first))  # all that seeding has changed
+        if usual:
+            ctypes.memmove(generator.ctypes.state_address, at_first, len(at_first))
         else:
             np.random.set_state(before)
+        if kept is not None:
+            np.random.set_state({**np.random.get_state(legacy=False), "has_gauss": 1, "gauss": kept})
 
 
-def _python_reader(state: tuple[Any, ...]) -> Callable[[], object]:
-    """Return a function that reads the state of Python's generator, which is `state` now.
+def _take_kept_normal(read: Callable[[], bytes]) -> float | None:
+    """Take out the normal number that NumPy's global generator has kept for its next call; None if there is none.
+
+    Normal numbers are drawn in pairs. Asking for the state would tell as much, and take forty times as long. Where
+    there is none, the generator moves on by a pair.
+    """
+    before = read()
+    number = np.random.standard_normal()
+    if read() == before:
+        return number
+    np.random.standard_normal()
+    return None
+
+
+def _python_reader() -> Callable[[], object]:
+    """Return a function that reads the state of Python's generator.
 
     Straight from memory where that holds what `random.getstate` says, a position and 624 words: a tuple of so many
     numbers takes twenty times as long to make, which checks of small functions would notice.
     """
+    address = _python_address()
+    return random.getstate if address is None else lambda: ctypes.string_at(address, 4 * (1 + WORDS))
+
+
+@cache
+def _python_address() -> int | None:
+    """Find out where Python's generator keeps its position and its words; None where that cannot be told."""
     generator = getattr(random.random, "__self__", None)
     size = 4 * (1 + WORDS)
     if sys.implementation.name != "cpython" or type(generator) is not random.Random:
-        return random.getstate
+        return None
     if type(generator).__basicsize__ < object.__basicsize__ + size:
-        return random.getstate
+        return None
     address = id(generator) + object.__basicsize__
-
-    def read() -> bytes:
-        return ctypes.string_at(address, size)
-
-    _, (*words, position), _ = state
-    return read if read() == struct.pack(f"@{1 + WORDS}I", position, *words) else random.getstate
+    _, (*words, position), _ = random.getstate()
+    same = ctypes.string_at(address, size) == struct.pack(f"@{1 + WORDS}I", position, *words)
+    return address if same else None
 
 
 def _reader(generator: Any) -> Callable[[], bytes]:

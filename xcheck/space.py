@@ -129,7 +129,9 @@ class Block:
     @cached_property
     def precision(self) -> int:
         """Significand bits of the dtype."""
-        return PRECISION[self.dtype.name]
+        bits = significand(self.dtype)
+        assert bits is not None
+        return bits
 
     @property
     def slice(self) -> slice:

@@ -8,11 +8,12 @@ functions may themselves differentiate (forces from an energy); outputs are deta
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -34,6 +35,9 @@ NO_RULE = (
 
 NESTED = "Nested forward mode AD is not supported"
 """What a RuntimeError says when forward mode is asked for inside dual numbers."""
+
+NOT_MAPPED = re.compile(r"Batching rule not implemented for aten::(\w+)(?:\.(\w+))?")
+"""What a RuntimeError says of an operator that `vmap` cannot map, with the names of the operator and its overload."""
 
 SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented the batching rule"
 
@@ -60,6 +64,8 @@ class TorchBackend:
         """Copy `array` into a tensor of the same dtype that requires no gradient, on the device of `like`."""
         import torch
 
+        if array.dtype in PLAIN:
+            return _placed(torch.from_numpy(np.array(array, order="C", subok=False)), like)
         copy = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", subok=False)
         known = copy.dtype.kind in "biufc"
         dtype = None if known else getattr(torch, copy.dtype.name, None)
@@ -67,7 +73,7 @@ class TorchBackend:
             tensor = torch.from_numpy(copy.view(f"uint{8 * copy.itemsize}")).view(dtype)
         else:
             tensor = torch.from_numpy(copy)
-        return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
+        return _placed(tensor, like)
 
     def adopt(self, array: NDArray[Any], /, like: Any = None) -> Any:
         """Turn an array that nobody else keeps into a tensor, on the CPU without a copy."""
@@ -75,8 +81,7 @@ class TorchBackend:
 
         if array.dtype not in PLAIN or not array.flags.c_contiguous:
             return self.from_numpy(array, like)
-        tensor = torch.from_numpy(array)
-        return tensor.to(like.device) if isinstance(like, torch.Tensor) else tensor
+        return _placed(torch.from_numpy(array), like)
 
     def to_numpy(self, array: Any, /) -> NDArray[Any]:
         """Copy a tensor of any device and layout, or a number."""
@@ -190,19 +195,28 @@ class TorchBackend:
     def batch(self, f: Function, /) -> Function:
         """Map `f` as `torch.func.vmap` does; pullbacks and pushforwards of this adapter may be mapped too.
 
+        Operators that it has no rule for, such as `torch.lstm`, are taken apart where torch makes them of others.
         Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
         """
         import torch
 
         bare = _bare_vmap()
-        mapped: Function | None = None
+        mapped: Function
         if bare is None:
             mapped = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
+        else:
+            mapped = partial(_map_flat, bare, f)
 
         def run(xs: Sequence[Any]) -> Sequence[Any]:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", SLOWLY_MAPPED)
-                return mapped(xs) if mapped is not None else _map_flat(bare, f, xs)
+                try:
+                    return mapped(xs)
+                except RuntimeError as error:
+                    if NOT_MAPPED.search(str(error)) is None:
+                        raise
+                with _taken_apart()():
+                    return mapped(xs)
 
         return run
 
@@ -252,6 +266,13 @@ class TorchBackend:
             return torch.func.functional_call(module, {**state, **parameters}, args, kwargs)
 
         return function, trainable
+
+
+def _placed(tensor: Any, like: Any) -> Any:
+    """Move a tensor to where `like` is, if that is a tensor."""
+    import torch
+
+    return tensor.to(like.device) if isinstance(like, torch.Tensor) and not like.is_cpu else tensor
 
 
 def _generators() -> list[Any]:
@@ -337,6 +358,35 @@ def _map_flat(bare: Any, f: Function, xs: Sequence[Any]) -> list[Any]:
         return [remove(y, level, size, 0) for y in ys]
     finally:
         leave()
+
+
+@cache
+def _taken_apart() -> Any:
+    from torch.overrides import TorchFunctionMode
+
+    class TakenApart(TorchFunctionMode):  # type: ignore[misc]
+        """Inside, operators without a batching rule are run as the others that torch makes them of."""
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            del types
+            try:
+                return func(*args, **(kwargs or {}))
+            except RuntimeError as error:
+                missing = NOT_MAPPED.search(str(error))
+                if missing is None:
+                    raise
+                done = _operator(*missing.groups()).decompose(*args, **(kwargs or {}))
+                if done is NotImplemented:
+                    raise
+                return done
+
+    return TakenApart
+
+
+def _operator(name: str, overload: str | None) -> Any:
+    import torch
+
+    return getattr(getattr(torch.ops.aten, name), overload or "default")
 
 
 def _pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:

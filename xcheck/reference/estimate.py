@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.protocol import RealArray
+from xcheck.reference.grid import Rows
 from xcheck.reference.noise import ladder_noise
 from xcheck.reference.status import Status
 from xcheck.reference.windows import (
@@ -87,25 +88,37 @@ class Estimate:
 
 def read(ladder: Ladder, rules: Rules) -> Estimate:
     """Estimate every pair of a ladder, and say of those without a derivative what they are."""
-    still = np.all(ladder.flat, axis=0) & (len(ladder.levels) >= LEAST_FLAT)
-    if np.all(still):
-        return _read_still(ladder, rules)
-    if not np.any(still):
-        result = estimate(ladder, rules)
-        explain(ladder, rules, result)
-        return result
-    result = Estimate.unknown(still.shape)
-    for part, look in ((still, _read_still), (~still, read)):
-        result.put(part, look(ladder.pairs(part), _rules_for(rules, part)))
+    result = estimate(ladder, rules)
+    explain(ladder, rules, result)
     return result
 
 
-def _read_still(ladder: Ladder, rules: Rules) -> Estimate:
-    """Read pairs that have not moved at any level: they are flat, or too close to the point to tell."""
-    result = Estimate.unknown(ladder.h.shape[1:])
-    _mark_saturated(_mark_flat(ladder, rules, result), result)
-    result.noisy = np.any(ladder.sigma > 64 * rules.floor, axis=0)
+def read_still(h: RealArray, reach: RealArray, row: Rows, quantum: RealArray, rules: Rules) -> Estimate:
+    """Read pairs that have not moved at any level: they are flat, or too close to the point to tell.
+
+    That is what `read` says of them, in fewer steps: they may be nearly all of a Jacobian.
+
+    Args:
+        h: mean displacements of every direction, coarse to fine, shape (L, d).
+        reach: the largest steps that are allowed, shape (d,).
+        row: the pairs' directions, shape (P,).
+        quantum: what the values are rounded to, shape (P,).
+        rules: as for `read`.
+    """
+    farthest = np.max(np.where(h <= 1.04 * reach, h, 0.0), axis=0)
+    far = _is_far(farthest, reach, rules)
+    result = Estimate.unknown(row.shape)
+    bar = rules.z * quantum / np.where(far, farthest, h[0])[row]
+    known = np.isfinite(bar)
+    result.value[known] = 0.0
+    result.bar[known] = result.noise[known] = bar[known]
+    result.status[known] = np.where(far[row], Status.FLAT, Status.SATURATED)[known]
     return result
+
+
+def _is_far(farthest: RealArray, reach: RealArray, rules: Rules) -> Mask:
+    """Tell where a coarser group than that of the farthest step would be out of reach."""
+    return np.asarray((farthest > 0.1) & (farthest * rules.group > 0.4 * reach))
 
 
 def estimate(ladder: Ladder, rules: Rules) -> Estimate:
@@ -173,7 +186,7 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     changed = [np.where(near & (c != 0), np.abs(c), np.inf) for c in (ladder.above, ladder.below)]
     least = np.min(changed, axis=(0, 1))  # rounding does not grow with the step, whatever the size of inner values
     edge = np.any(~np.isfinite(change) & (ladder.h <= ladder.reach * 1.04), axis=0)  # no step may be larger
-    far = (farthest > 0.1) & (farthest * rules.group > 0.4 * ladder.reach)  # a coarser group would be out of reach
+    far = _is_far(farthest, ladder.reach, rules)
     far |= edge & (farthest > 0) & (steps >= LEAST_FLAT)
     constant = (open_ | (np.abs(result.value) <= result.bar)) & far & (jitter <= JITTER * np.minimum(quantum, least))
     staircase = open_ & ~constant & far & (steps >= LEAST_FLAT) & (beside > STAIRCASE * quantum)

@@ -113,7 +113,9 @@ class Coordinates:
         index = self.index[rows]
         x, s = self.problem.x[index], self.scale[rows]
         h = s * (grid.multiplier(level) * 2.0**-level)
-        ulp = np.spacing(np.abs(x) + h) * 2.0 ** (53 - self._precision[index])
+        ulp = np.spacing(np.abs(x) + h)
+        if self.problem.inputs.precision < 53:
+            ulp *= 2.0 ** (53 - self._precision[index])
         h = np.maximum(np.rint(h / (2 * ulp)), 1.0) * 2 * ulp
         plus, minus = self._quantise(x + h, index), self._quantise(x - h, index)
         return plus, minus, (plus - x) / s, (x - minus) / s

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import KEPT, Coordinates, Grid, Probes, displacement, random_bytes
+from xcheck.reference.grid import KEPT, Coordinates, Grid, Probes, Rows, displacement, random_bytes
 from xcheck.reference.sampler import Sampler
 from xcheck.space import LONG, combined, stretches
 
@@ -54,12 +54,12 @@ def noise_line(sampler: Sampler) -> RealArray:
     offsets = _line_offsets(sampler.grid)
     values = _along_line(sampler, offsets)
     center = sampler.center / sampler.size
-    t = np.append(offsets, 0.0)
-    y = np.zeros((len(t), len(center)))
+    y = np.zeros((len(offsets) + 1, len(center)))
     np.subtract(values, center, out=y[:-1])
     finite = bool(np.isfinite(y).all())
-    joint = _residual(t, y, 2, 5, finite)
-    sides = np.fmax(*(_residual(t[side], y[side], 1, 3, finite) for side in (t > 0, t < 0)))
+    places, *halves = _line_places(sampler.grid)
+    joint = _residual(places, y, 2, 5, finite)
+    sides = np.fmax(*(_residual(half, y[index], 1, 3, finite) for half, index in halves))
     bent = joint > 16 * sides  # a kink or a jump at the point, not noise
     noise = np.where(bent, sides, joint)
     return LINE_SAFETY * _or_missing(sampler, offsets, y, np.where(np.isfinite(noise), noise, 0.0))
@@ -76,7 +76,7 @@ def short_line(sampler: Sampler) -> RealArray:
     values = _along_line(sampler, offsets)
     center = sampler.center / sampler.size
     y = np.vstack([values - center, np.zeros_like(center)])
-    noise = _residual(np.append(offsets, 0.0), y, 2, 5)
+    noise = _residual(_scaled(np.append(offsets, 0.0)), y, 2, 5)
     return SHORT_SAFETY * _or_missing(sampler, offsets, y, np.where(np.isfinite(noise), noise, np.inf))
 
 
@@ -221,9 +221,24 @@ def quiet_below(sigma: RealArray, d: RealArray, s: RealArray, h: RealArray) -> N
         return np.asarray(np.all(np.maximum(odd, even) <= sigma / 64, axis=0))
 
 
-def _residual(t: RealArray, y: RealArray, degree: int, fewest: int, is_finite: bool = False) -> RealArray:
+Places = tuple[float, ...]
+"""Where values were taken, in units of the farthest place."""
+
+
+@lru_cache(maxsize=64)
+def _line_places(grid: Grid) -> tuple[Places, tuple[Places, Rows], tuple[Places, Rows]]:
+    """Return the places on the line, the point last, and those of each side with their indices."""
+    t = np.append(_line_offsets(grid), 0.0)
+    ahead, behind = np.flatnonzero(t > 0), np.flatnonzero(t < 0)
+    return _scaled(t), (_scaled(t[ahead]), ahead), (_scaled(t[behind]), behind)
+
+
+def _scaled(t: RealArray) -> Places:
+    return tuple((t / np.abs(t).max()).tolist())
+
+
+def _residual(places: Places, y: RealArray, degree: int, fewest: int, is_finite: bool = False) -> RealArray:
     """Fit polynomials through every column and return the residuals' standard deviations; NaN where points lack."""
-    places = tuple((t / np.abs(t).max()).tolist())
     if is_finite:
         return _fit(places, degree, y)
     finite = np.isfinite(y)
@@ -239,7 +254,7 @@ def _residual(t: RealArray, y: RealArray, degree: int, fewest: int, is_finite: b
     return result
 
 
-def _fit(places: tuple[float, ...], degree: int, y: RealArray) -> RealArray:
+def _fit(places: Places, degree: int, y: RealArray) -> RealArray:
     q = _polynomials(places, degree)
     rest = y - q @ (q.T @ y)
     rest *= rest
@@ -247,7 +262,7 @@ def _fit(places: tuple[float, ...], degree: int, y: RealArray) -> RealArray:
 
 
 @lru_cache(maxsize=64)
-def _polynomials(places: tuple[float, ...], degree: int) -> RealArray:
+def _polynomials(places: Places, degree: int) -> RealArray:
     """Return an orthonormal basis of the polynomials at some places, shape (places, degree + 1)."""
     q, _ = np.linalg.qr(np.vander(places, degree + 1))
     return np.asarray(q)

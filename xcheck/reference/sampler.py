@@ -213,9 +213,9 @@ class Sampler:
             sizes = np.abs(values)
             finite = sizes < np.inf
             sizes = sizes if finite.all() else np.where(finite, sizes, 0.0)
-            size = np.fmax(size, np.max(sizes, axis=0, initial=0.0))
+            size = np.fmax(size, sizes.max(axis=0, initial=0.0))
         size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
-        return np.asarray(np.ldexp(1.0, np.clip(np.frexp(size)[1], -1000, 1000)))
+        return np.asarray(np.ldexp(1.0, np.frexp(size)[1].clip(-1000, 1000)))
 
     def _value(self) -> RealArray:
         """Return f(x) as it was first computed, shape (m,), in user units."""

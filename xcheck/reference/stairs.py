@@ -185,9 +185,9 @@ def _linear_outputs(witness: Witness, passed: Mask, part: slice) -> Rows:
     linear = np.all(passed[part], axis=0)
     step = max(1, BLOCK // max(1, len(linear)))
     for start in range(part.start, part.stop, step):
-        if not np.any(linear):
+        if not linear.any():
             break
-        linear &= np.all(_linear_nearby(witness, np.arange(start, min(start + step, part.stop))), axis=0)
+        linear &= _linear_nearby(witness, np.arange(start, min(start + step, part.stop))).all(axis=0)
     return np.flatnonzero(linear)
 
 

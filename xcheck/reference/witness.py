@@ -14,7 +14,7 @@ import numpy as np
 
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.reference.estimate import Estimate, read
+from xcheck.reference.estimate import LEAST_FLAT, Estimate, read, read_still
 from xcheck.reference.far import far_at_once, hidden_slopes, largest_values, leaves_gradually
 from xcheck.reference.grid import SPACING, Coordinates, Directions, Grid, Rows, allowed_levels, complex_partners
 from xcheck.reference.noise import line_points, noise_line, rounding_floor, short_line
@@ -284,11 +284,31 @@ class Witness:
             keep = open_[part]
             if not np.any(keep):
                 continue
-            ladder, floor = self.ladder(levels, rows[part], keep)
-            found = read(ladder, self.rules(floor))
-            row, output = np.nonzero(keep)
-            self._doubt_flat(found, rows[part[row]], output)
-            result.put((part[row], output), found)
+            samples = self.sampler.take(levels, rows[part])
+            still = keep & _stands_still(samples)
+            some = bool(still.any())
+            if some:
+                row, output = np.nonzero(still)
+                found = self._read_still(samples, row, output)
+                self._doubt_flat(found, rows[part[row]], output)
+                result.put((part[row], output), found)
+                keep = keep & ~still
+            if keep.any():
+                ladder, floor = self.ladder(levels, rows[part], keep, behind=some)
+                found = read(ladder, self.rules(floor))
+                row, output = np.nonzero(keep)
+                self._doubt_flat(found, rows[part[row]], output)
+                result.put((part[row], output), found)
+
+    def _read_still(self, samples: Samples, row: Rows, output: Rows) -> Estimate:
+        """Read entries that have not moved at any level of the samples."""
+        quantum = self.grid.value_unit * self.behind()
+        still = np.abs(samples.center)
+        floor = rounding_floor(self.grid, self.value_scale(), still, still, np.zeros(1))
+        rules = self.rules(floor)
+        found = read_still((samples.plus + samples.minus) / 2, samples.reach, row, quantum[output], rules)
+        found.noisy = (self.noise() > 64 * floor)[output]
+        return found
 
     def hides(self) -> Mask:
         """Tell for which outputs the rounding of inner values may hide slopes, shape (m,).
@@ -434,6 +454,14 @@ class Witness:
 
 def _quantile(entries: int) -> float:
     return float(np.sqrt(2 * np.log(2 * entries / ALPHA)))
+
+
+def _stands_still(samples: Samples) -> Mask:
+    """Tell which values have not moved at any of the levels, if those are enough to tell, shape (r, m)."""
+    still = np.full(samples.above.shape[1:], len(samples.levels) >= LEAST_FLAT)
+    for values in (*samples.above, *samples.below):
+        still &= values == samples.center
+    return still
 
 
 def _quotients(
