@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xcheck.protocol import RealArray
-from xcheck.reference.grid import Coordinates, Probes, Rows
+from xcheck.reference.grid import Coordinates, Rows
 from xcheck.reference.stairs import DIGITS, explained
 from xcheck.reference.windows import Mask
 from xcheck.reference.witness import Witness
@@ -147,15 +147,13 @@ def _height(witness: Witness, wanted: Mask, value: RealArray, gap: RealArray) ->
 
 def _applies(witness: Witness) -> bool:
     rounded = witness.problem.value_bits <= DIGITS and witness.grid.precision >= 24
-    plain = isinstance(witness.directions, Coordinates | Probes)
+    plain = isinstance(witness.directions, Coordinates)
     return plain and rounded and not witness.stepped and witness.sampler.repeatable
 
 
 def _input(witness: Witness, row: int) -> RealArray:
     """Return one unit along a direction, in user units, shape (n,)."""
     directions = witness.directions
-    if isinstance(directions, Probes):
-        return np.asarray(directions.factor * directions.vectors[row])
     assert isinstance(directions, Coordinates)
     step = np.zeros(witness.problem.n)
     step[directions.index[row]] = directions.scale[row]
