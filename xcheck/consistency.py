@@ -165,6 +165,8 @@ def judge_modes(
         side = _measure(ways, v, w)
         allowed = _allowed(ways, v, w, side) + least
     apart = np.abs(side.forward - side.reverse)
+    if undecided is not None:
+        allowed = allowed + undecided.slack(side, v, w)
     if (apart > allowed).any():
         tiny = apart <= SCATTERS * np.max(side.magnitude, initial=0.0, where=np.isfinite(side.magnitude))
         if undecided is not None:
@@ -173,8 +175,6 @@ def judge_modes(
             allowed = allowed + np.where(tiny, _scatter(ways, v, w, side), 0.0)
         if problem.precision == 53 and problem.n * problem.m <= ROUNDED and np.any(apart > allowed):
             allowed = allowed + _scatter(ways, v, w, side, by_size=False)
-    if undecided is not None:
-        allowed = allowed + undecided.slack(side, v, w)
     equal = (side.forward == side.reverse) | (np.isnan(side.forward) & np.isnan(side.reverse))
     differ = ~((apart <= allowed) & np.isfinite(apart)) & ~equal  # next to an infinite entry anything is allowed
     excused = differ & ~np.isfinite(apart)

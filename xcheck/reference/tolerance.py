@@ -70,8 +70,8 @@ RISES = 16.0
 LOOKED = 16
 """Directions that are looked at, at most."""
 
-SMOOTH = 3
-"""A function is taken as smooth if so many of them show no jump."""
+SMOOTH = 2
+"""A function is taken as smooth if so many of the lines along all inputs show no jump, and one direction does not."""
 
 PATIENCE = 1.0
 """Seconds that evaluations for that may take, beyond the first direction."""
@@ -114,7 +114,7 @@ def find_tolerance(witness: Witness, wanted: Mask, value: RealArray, gap: RealAr
     cost = 1500 * max(witness.problem.seconds, 1e-9)
     looked = int(np.clip(PATIENCE / cost, 1, LOOKED))
     for place, row in enumerate(order[:looked].tolist()):
-        if place >= SMOOTH and not np.any(height > 0):
+        if place and not np.any(height > 0):
             break
         for reach in _reaches(witness, row):
             outputs = np.flatnonzero(wanted[row] & ~(gap[row] <= result[row]))
@@ -138,7 +138,7 @@ def _height(witness: Witness, wanted: Mask, value: RealArray, gap: RealArray) ->
     rays = [problem.x, *rng.choice([-1.0, 1.0], (RAYS - 1, problem.n)) * most]
     for k, step in enumerate(rays):
         outputs = np.flatnonzero(np.any(wanted & ~(gap <= RISES * height), axis=0))
-        if not len(outputs):
+        if not len(outputs) or (k >= SMOOTH and not np.any(height > 0)):
             break
         found, _ = _jumps(_Line(witness, step, outputs), AWAY[k % 2], np.max(np.abs(value[:, outputs]), axis=0))
         height[outputs] = np.maximum(height[outputs], found)
