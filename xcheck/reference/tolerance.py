@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Rows
@@ -66,6 +67,21 @@ HIDES = 4.0
 
 RISES = 16.0
 """Along inputs that nothing jumps along, e may change by so many jumps seen elsewhere over the input's scale."""
+
+DEGREE = 6
+"""Of the polynomials that are fitted to all, half and a quarter of a line."""
+
+FALLS = 2.0**4
+"""Their residuals fall by 2^7 for every half with functions that are smooth there, and by no more than this with e."""
+
+BENDS = 64.0
+"""Slopes of an e without jumps may be so many times larger than that residual over the length of the line's half."""
+
+BENT = 2.0**6
+"""A kink in the second derivative falls by 16 as its gap is cut; what is smooth falls by 1024."""
+
+SEEN = 2
+"""So many cuts have to show it."""
 
 LOOKED = 16
 """Directions that are looked at, at most."""
@@ -182,10 +198,31 @@ def _jumps(line: _Line, reach: float, value: RealArray) -> tuple[RealArray, Real
     loud = np.max(left / quiet, axis=1)
     if not np.any(loud > 1):
         return none, none
-    height = _followed(line, places, gap, np.argsort(-loud)[:CANDIDATES], quiet)
+    height, kinked = _followed(line, places, gap, np.argsort(-loud)[:CANDIDATES], quiet)
     height = np.where(height <= LOW * size, height, 0.0)
+    rough = _roughness(values, quiet)
+    rough = np.where(kinked & (rough <= LOW * size), rough, 0.0)
     counted = np.where(left >= height / ALIKE, left, 0.0)
-    return height, np.where(height > 0, HIDES * np.sum(counted, axis=0) / (2 * reach), 0.0)
+    hidden = np.where(height > 0, HIDES * np.sum(counted, axis=0) / (2 * reach), 0.0)
+    return np.maximum(height, rough), np.maximum(hidden, BENDS * rough / reach)
+
+
+def _roughness(values: RealArray, quiet: RealArray) -> RealArray:
+    """Return how far values (k, m) on a line are from a polynomial, shape (m,); 0 where they come closer on less of it.
+
+    An e without jumps has kinks where a solver chooses another step, and is as rough on a quarter of the line.
+    """
+    middle = len(values) // 2
+    whole, half, quarter = (_misfit(values[middle - middle // k : middle + middle // k + 1]) for k in (1, 2, 4))
+    least = np.minimum(_misfit(values[: middle + 1]), _misfit(values[middle:]))  # one kink is on one side
+    rough = (half >= whole / FALLS) & (quarter >= half / FALLS) & (np.minimum(quarter, least) > quiet)
+    return np.asarray(np.where(rough, whole, 0.0))
+
+
+def _misfit(values: RealArray) -> RealArray:
+    """Return how far values (k, m) at even distances are from the best polynomial of low degree, shape (m,)."""
+    basis = np.polynomial.chebyshev.chebvander(np.linspace(-1.0, 1.0, len(values)), DEGREE)
+    return np.asarray(np.max(np.abs(values - basis @ np.linalg.lstsq(basis, values, rcond=None)[0]), axis=0))
 
 
 def _unexplained(values: RealArray, slopes: RealArray) -> RealArray:
@@ -206,8 +243,10 @@ def _beside_others(change: RealArray, axis: int) -> RealArray:
     return np.asarray(np.abs(np.diff(change, 4, axis=axis)) / 6)
 
 
-def _followed(line: _Line, places: RealArray, width: float, gaps: Rows, quiet: RealArray) -> RealArray:
-    """Follow what is left in each gap to smaller and smaller ones; returns the highest jump, shape (m,), or 0.
+def _followed(
+    line: _Line, places: RealArray, width: float, gaps: Rows, quiet: RealArray
+) -> tuple[RealArray, NDArray[np.bool_]]:
+    """Follow what is left in each gap to smaller and smaller ones; returns the highest jump, 0 for none, and kinks.
 
     What is left is the change over a gap less what those over the gaps beside it foretell. It falls with the fifth
     power of the width for smooth functions and with the first for kinks; jumps keep their height.
@@ -224,4 +263,8 @@ def _followed(line: _Line, places: RealArray, width: float, gaps: Rows, quiet: R
         start = start + where * width
     before, after = heights[-3], heights[-1]
     jump = np.isfinite(before) & (after >= STAYS * before) & (after > quiet)
-    return np.asarray(np.max(np.where(jump, after, 0.0), axis=0, initial=0.0))
+    found = np.array(heights)
+    falls = (found[1:] > quiet) & (found[1:] < found[:-1] / BENT)
+    seen = np.sum(found[1:] > quiet, axis=0)
+    kinked = (seen >= SEEN) & ~np.any(falls, axis=0)
+    return np.max(np.where(jump, after, 0.0), axis=0, initial=0.0), np.any(kinked, axis=0)
