@@ -6,10 +6,12 @@ import os
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
+from cases.case import Case
 from peers import Answer, Outcome, run
 
 from board.sources import Chunk
@@ -105,6 +107,13 @@ def _session(chunk: Chunk, checkers: list[str], done: set[tuple[str, str]], time
         receiver.close()
 
 
+def _warm_up(case: Case, checker: str) -> None:
+    """Run once what is about to be timed: what is imported and compiled once should not count."""
+    if case.framework == "torch":  # torch does this at its first forward rule that is written in Python
+        import_module("torch._dynamo")
+    run(checker, case)
+
+
 def _serve(sender: Connection, chunk: Chunk, checkers: list[str], done: set[tuple[str, str]]) -> None:
     """Run in the process: every checker on every case, in an order that changes from case to case."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -127,9 +136,9 @@ def _serve(sender: Connection, chunk: Chunk, checkers: list[str], done: set[tupl
                     "checker": checker,
                 }
                 sender.send(("start", about))
-                if (case.framework, checker) not in warm:  # what is imported and compiled once should not count
+                if (case.framework, checker) not in warm:
                     warm.add((case.framework, checker))
-                    run(checker, case)
+                    _warm_up(case, checker)
                 sender.send(("row", Row(**about, outcome=run(checker, case))))
     except Exception:
         sender.send(("broken", f"{chunk.group}, {chunk.source}:\n{traceback.format_exc()}"))
