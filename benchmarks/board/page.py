@@ -33,8 +33,8 @@ What the columns say:
 - **open**: called inconclusive: of the wrong ones, of the right ones. At a kink "inconclusive" is the right answer, so
   those are not counted.
 - **no answer**: exceptions, timeouts, crashes, or NaN where the checker had to judge: of wrong ones, of the others.
-- **total s, median ms**: wall time, one process, nothing else in parallel, the checkers in turn on every case, in an
-  order that changes from case to case; each warmed up once for every framework, what torch imports late imported before.
+- **total s, median ms**: wall time, one process, the checkers in turn on every case, in an order that changes from case
+  to case; each warmed up once for every framework, and what torch imports late imported before.
 - **evals**: calls of the function in the median; a batched call of k points counts k for xcheck. Gradients are calls
   for the checkers that are given NumPy functions, and part of the framework's work for the others.
 """
