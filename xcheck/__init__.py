@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xcheck.checks import check
     from xcheck.comparison import Comparison, Entry
+    from xcheck.crosschecks import crosscheck
+    from xcheck.layout import layout
     from xcheck.measurement import finite_difference, gradient, jacobian, jacobian_diagonal
     from xcheck.registry import backends
-    from xcheck.report import DerivativeError, InconclusiveError, Power, Report
+    from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Power, Report
     from xcheck.verdict import Verdict
     from xcheck.versions import show_versions
 
@@ -21,6 +23,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "CrossReport",
     "DerivativeError",
     "Entry",
     "InconclusiveError",
@@ -29,19 +32,23 @@ __all__ = [
     "Verdict",
     "backends",
     "check",
+    "crosscheck",
     "finite_difference",
     "gradient",
     "jacobian",
     "jacobian_diagonal",
+    "layout",
     "show_versions",
 ]
 
 _HOMES = {
     "checks": ("check",),
     "comparison": ("Comparison", "Entry"),
+    "crosschecks": ("crosscheck",),
+    "layout": ("layout",),
     "measurement": ("finite_difference", "gradient", "jacobian", "jacobian_diagonal"),
     "registry": ("backends",),
-    "report": ("DerivativeError", "InconclusiveError", "Power", "Report"),
+    "report": ("CrossReport", "DerivativeError", "InconclusiveError", "Power", "Report"),
     "verdict": ("Verdict",),
     "versions": ("show_versions",),
 }

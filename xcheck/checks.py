@@ -181,11 +181,70 @@ def check(
     return report
 
 
+def examine_call(
+    call: Call,
+    derivatives: Mapping[str, Derivative],
+    seed: int = 0,
+    witness: Callable[..., Any] | None = None,
+    budget: Budget = None,
+) -> Examined:
+    """Check one call, and keep what every entry was found to be.
+
+    Args:
+        call: the function and its inputs.
+        derivatives: those given by hand, by the names of the arguments of `check`; the backend's own if there are none.
+        seed: chooses the steps and pins every random generator.
+        witness: the same function in higher precision.
+        budget: what it may cost.
+
+    Raises:
+        ValueError: there is no derivative to check, or one does not fit.
+    """
+    start = perf_counter()
+    with prepared(call, seed, witness, budget) as arena:
+        found = _examine(arena, dict(derivatives), None, {}, 1)
+        report = _report(arena, found, bool(derivatives), start)
+        return Examined(report, arena.problem, arena.reference, tuple(found.evidence))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A derivative with the judgement of every entry.
+
+    Attributes:
+        claim: whose it is, and in which precision.
+        claimed: its entries, inputs first, shape (n, m), user units.
+        judgement: what was found of them.
+    """
+
+    claim: Claim
+    claimed: RealArray
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A report with what it was made of.
+
+    Attributes:
+        report: the report.
+        problem: the function at its point.
+        reference: the problem that finite differences were made of.
+        evidence: every derivative that was compared entry by entry.
+    """
+
+    report: Report
+    problem: Problem
+    reference: Problem
+    evidence: tuple[Evidence, ...]
+
+
 @dataclass
 class _Findings:
     """What was found so far, and where errors can be planted: a bed for each comparison, or None."""
 
     comparisons: list[Comparison] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
     beds: list[Bed | None] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -314,7 +373,9 @@ def _check_given(
     if rest:
         witness = Witness(arena.reference, seed=arena.seed)
         for claim in rest:
-            found.add(*_compare_given(arena, witness, claim, read[claim.claim.source]))
+            comparison, bed, judgement = _compare_given(arena, witness, claim, read[claim.claim.source])
+            found.add(comparison, bed)
+            found.evidence.append(Evidence(claim.claim, _by_inputs(claim.claim), judgement))
         _note_ignored(arena, witness, found)
         found.notes += holomorphy(problem, witness)
     if seconds <= (arena.budget if isinstance(arena.budget, float) else SECONDS):
@@ -417,7 +478,7 @@ def _probe_diagonal(arena: Arena, given: Given) -> tuple[Comparison, Bed]:
 
 def _compare_given(
     arena: Arena, witness: Witness, given: Given, reader: Callable[[Problem], Given]
-) -> tuple[Comparison, Bed]:
+) -> tuple[Comparison, Bed, Judgement]:
     problem, claim = arena.problem, given.claim
     wanted = np.repeat(given.columns[:, None], problem.m, axis=1)
     if claim.quantity == "Jacobian diagonal":
@@ -441,7 +502,7 @@ def _compare_given(
     found, notes = look(witness)
     comparison = compare(claim, claimed, found, _namer(problem), witness.source, given.notes + notes)
     bed = bed_of_entries(claimed, found, lambda planted: look(before.as_it_is(), planted)[0], _namer(problem))
-    return with_ulps(comparison, claim, claimed, witness, found, arena.twins), bed
+    return with_ulps(comparison, claim, claimed, witness, found, arena.twins), bed, found
 
 
 def _by_inputs(claim: Claim) -> RealArray:
@@ -486,6 +547,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
+            found.evidence.append(Evidence(claim, _by_inputs(claim), judgement))
             faults: list[Comparison] = []
             if claim is reverse and (claim.doubtful or not _scales(arena, "vjp")):
                 faults = _examine_rule(arena, "vjp", found, comparison)

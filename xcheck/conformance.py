@@ -18,6 +18,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from xcheck.protocol import (
     SupportsPush,
     SupportsRandomState,
     SupportsSecondOrder,
+    SupportsTranspose,
     SupportsVJP,
 )
 
@@ -65,8 +67,8 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     """Hold a backend against one scenario, in every mode that it supports.
 
     Returns:
-        What was verified: "value" always, and "jvp", "vjp", "pull", "push", "batch", "random_state" where the backend
-        has them.
+        What was verified: "value" always, and "jvp", "vjp", "pull", "push", "batch", "random_state", "transpose" where
+        the backend has them.
 
     Raises:
         AssertionError: the backend broke the contract; the message names the backend, the scenario and the place.
@@ -93,9 +95,16 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     if isinstance(backend, SupportsRandomState):
         check.random_state(backend)
         verified.append("random_state")
+    if isinstance(backend, SupportsTranspose):
+        check.transpose(backend)
+        verified.append("transpose")
     if not check.compared:
         raise AssertionError(f"{check.where}: nothing was compared")
     return tuple(verified)
+
+
+def _transposed(backend: SupportsTranspose, axes: tuple[int, ...], xs: Sequence[Native]) -> list[Native]:
+    return [backend.transpose(xs[0], axes)]
 
 
 class _Check:
@@ -121,6 +130,14 @@ class _Check:
             self._same(self.backend.to_numpy(native), array, f"input {i} after writing to a to_numpy copy", exact=True)
             other = self.backend.from_numpy(array, like=native)
             self._same(self.backend.to_numpy(other), array, f"from_numpy of input {i} with like=", exact=True)
+
+    def transpose(self, backend: SupportsTranspose) -> None:
+        """Reverse the axes of every input, alone and inside of a function."""
+        for i, array in enumerate(self.scenario.inputs):
+            axes = tuple(reversed(range(array.ndim)))
+            (moved,) = self.backend.value(partial(_transposed, backend, axes), [self.backend.from_numpy(array)])
+            back = self.backend.to_numpy(moved)
+            self._same(back, np.transpose(array, axes), f"transpose of input {i}", exact=True)
 
     def value(self) -> None:
         """Evaluate twice."""

@@ -80,6 +80,10 @@ class JaxBackend:
             "jax_default_matmul_precision": str(jax.config.jax_default_matmul_precision),
         }
 
+    def transpose(self, array: Any, axes: Sequence[int], /) -> Any:
+        """Transpose an array, or a tracer of one."""
+        return array.transpose(*axes)
+
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`, operator by operator."""
         with _scope(xs):

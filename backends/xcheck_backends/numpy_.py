@@ -37,6 +37,10 @@ class NumpyBackend:
             "bits of np.longdouble": str(np.finfo(np.longdouble).nmant + 1),
         }
 
+    def transpose(self, array: Any, axes: Sequence[int], /) -> Any:
+        """Transpose an array."""
+        return np.transpose(array, axes)
+
     def value(self, f: Callable[[Sequence[Any]], Sequence[Any]], xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`."""
         return list(f(list(xs)))

@@ -63,6 +63,12 @@ class TensorflowBackend:
             "keras floatx": tf.keras.backend.floatx(),
         }
 
+    def transpose(self, array: Any, axes: Sequence[int], /) -> Any:
+        """Transpose a tensor."""
+        import tensorflow as tf
+
+        return tf.transpose(array, axes)
+
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)` eagerly."""
         return _tensors(f(list(xs)))

@@ -113,6 +113,10 @@ class TorchBackend:
             "cudnn.allow_tf32": str(torch.backends.cudnn.allow_tf32),
         }
 
+    def transpose(self, array: Any, axes: Sequence[int], /) -> Any:
+        """Transpose a tensor."""
+        return array.permute(*axes)
+
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f` at `xs` themselves: if it changes them in place, that shows."""
         with _recording():

@@ -1,6 +1,7 @@
 """The report of a check, its faces, and the exceptions that carry it."""
 
+from xcheck.report.cross import CrossReport, Row
 from xcheck.report.document import DerivativeError, InconclusiveError, Report
 from xcheck.report.power import ClaimPower, Power, Size
 
-__all__ = ["ClaimPower", "DerivativeError", "InconclusiveError", "Power", "Report", "Size"]
+__all__ = ["ClaimPower", "CrossReport", "DerivativeError", "InconclusiveError", "Power", "Report", "Row", "Size"]

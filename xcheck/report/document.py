@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from xcheck.comparison import Comparison
 from xcheck.report.plain import plain
 from xcheck.report.power import Power
 from xcheck.report.text import render
 from xcheck.verdict import Verdict
+
+if TYPE_CHECKING:
+    from xcheck.report.cross import CrossReport
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class DerivativeError(AssertionError):
         report: the whole report.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report | CrossReport) -> None:
         """Carry `report`; its text is the message."""
         super().__init__(str(report))
         self.report = report
@@ -121,7 +124,7 @@ class InconclusiveError(AssertionError):
         report: the whole report.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report | CrossReport) -> None:
         """Carry `report`; its text is the message."""
         super().__init__(str(report))
         self.report = report

@@ -1,0 +1,125 @@
+"""What a cross-check is given: implementations of one function, each in a framework of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from xcheck.protocol import Backend
+from xcheck.pytree import flatten
+from xcheck.registry import backends, owner, resolve
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One implementation.
+
+    Attributes:
+        label: what the report calls it, such as "torch" or "torch, compiled".
+        backend: the framework that it is written for.
+        function: called with arrays of that framework.
+        derivative: its derivative by hand, `derivative(*inputs)`: a gradient, or a Jacobian where the function has more
+            outputs than one; None for the framework's own.
+    """
+
+    label: str
+    backend: Backend
+    function: Function
+    derivative: Function | None = None
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An implementation whose framework is not installed.
+
+    Attributes:
+        label: what the report calls it.
+        reason: what is missing, and the command that installs it.
+    """
+
+    label: str
+    reason: str
+
+
+def read_implementations(functions: Mapping[str, Any]) -> tuple[list[Implementation], list[Missing]]:
+    """Read `{"torch": f, "numpy": (g, gradient)}`.
+
+    A label begins with the name of a backend; what follows, after a comma, a slash, a colon or a space, tells several
+    implementations in one framework apart.
+
+    Returns:
+        The implementations, and those whose framework is not installed.
+
+    Raises:
+        TypeError: `functions` is no mapping of strings to functions or pairs of them.
+        ValueError: a label begins with no backend's name, or there are fewer than two.
+    """
+    if not isinstance(functions, Mapping):
+        raise TypeError(
+            "functions must map labels to functions, as in {'torch': f, 'jax': g}; given: "
+            f"{type(functions).__name__}. A single function, written for any array namespace, goes with backends=[...]."
+        )
+    if len(functions) < 2:
+        raise ValueError(
+            f"a cross-check compares at least two implementations; given: {len(functions)} "
+            f"({', '.join(map(repr, functions)) or 'none'}). xcheck.check checks a single one."
+        )
+    found: list[Implementation] = []
+    missing: list[Missing] = []
+    for label, given in functions.items():
+        name = _backend_name(label)
+        function, derivative = _parts(label, given)
+        try:
+            found.append(Implementation(label, resolve(name), function, derivative))
+        except ModuleNotFoundError as error:
+            missing.append(Missing(label, str(error)))
+    if len(found) < 2:
+        raise ModuleNotFoundError(
+            "a cross-check compares at least two implementations, and fewer can run here: "
+            + "; ".join(m.reason for m in missing)
+        )
+    return found, missing
+
+
+def _backend_name(label: Any) -> str:
+    if not isinstance(label, str):
+        raise TypeError(f"labels must be strings such as 'torch'; given: {label!r}.")
+    known = backends()
+    name = next((n for n in known if label == n or (label.startswith(n) and label[len(n)] in ",/: ")), None)
+    if name is None:
+        raise ValueError(
+            f"the label {label!r} begins with no backend's name. Known: {', '.join(map(repr, known))}; several "
+            "implementations in one are told apart by what follows, as in 'torch, compiled'."
+        )
+    return name
+
+
+def _parts(label: str, given: Any) -> tuple[Function, Function | None]:
+    if isinstance(given, tuple):
+        if len(given) != 2 or not all(map(callable, given)):
+            raise TypeError(f"{label!r} must be a function, or a pair (function, derivative); given: {given!r}.")
+        return given[0], given[1]
+    if not callable(given):
+        raise TypeError(f"{label!r} must be callable; given: {type(given).__name__}. Pass the function itself.")
+    return given, None
+
+
+def as_numpy(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """Copy arrays of any framework to NumPy, and turn Python floats into arrays; all else is kept."""
+    leaves, structure = flatten(tuple(inputs))
+    result: tuple[Any, ...] = structure.unflatten([_numpy(leaf) for leaf in leaves])
+    return result
+
+
+def _numpy(leaf: Any) -> Any:
+    if isinstance(leaf, float) and not isinstance(leaf, np.generic):
+        return np.asarray(leaf)
+    if isinstance(leaf, complex) and not isinstance(leaf, np.generic):
+        return np.asarray(leaf)
+    found = owner(leaf)
+    return leaf if found is None or found.name == "numpy" else found.to_numpy(leaf)

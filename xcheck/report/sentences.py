@@ -1,0 +1,104 @@
+"""Differences between implementations in plain words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from xcheck.agreement import Cause, Difference
+
+
+def describe(difference: Difference, name: Callable[[], str], labels: Sequence[str], witness: bool = False) -> str:
+    """Write one difference as a sentence or two.
+
+    Args:
+        difference: what was found.
+        name: names its place.
+        labels: all implementations that were compared, for saying who stands alone.
+        witness: whether slopes were measured on a witness.
+    """
+    if difference.cause is Cause.WRONG:
+        text = _wrong(difference, name(), labels, witness)
+        return text + _more(difference)
+    who = {
+        Cause.FUNCTION: _another_function,
+        Cause.CONVENTION: _convention,
+        Cause.NOT_FINITE: _not_finite,
+        Cause.UNSETTLED: _unsettled,
+    }[difference.cause]
+    return who(difference, name()) + _more(difference)
+
+
+def _more(difference: Difference) -> str:
+    return f" So at {difference.count - 1} more." if difference.count > 1 else ""
+
+
+def _another_function(d: Difference, name: str) -> str:
+    numbers = _numbers(d, 9)
+    if len(d.place) == 2:
+        return (
+            f"Each is right for its own values, and yet {name} is {numbers}: other functions, with the same value here."
+        )
+    if d.blamed:
+        return f"{_listed(d.blamed)} {_compute(d.blamed)} another function: {name} is {numbers}."
+    return f"These are not the same function: {name} is {numbers}."
+
+
+def _compute(labels: Sequence[str]) -> str:
+    return "computes" if len(labels) == 1 else "compute"
+
+
+def _wrong(d: Difference, name: str, labels: Sequence[str], witness: bool) -> str:
+    verb = "is" if len(d.blamed) == 1 else "are"
+    whose = "witness=" if witness else f"{d.blamed[0]}'s own values"
+    own = f"; finite differences of {whose} give {_measured(d)}" if d.measured else ""
+    alone = " stands alone:" if len(d.blamed) == 1 and len(labels) > 2 else f" {verb} wrong:"
+    text = f"{_listed(d.blamed)}{alone} {name} is {_numbers(d)}{own}."
+    return text if " wrong:" in text else text.replace(" stands alone:", " is wrong and stands alone:")
+
+
+def _measured(d: Difference) -> str:
+    assert d.measured is not None
+    value, bar = d.measured
+    return f"{value:.6g} ± {bar:.1g}" if math.isfinite(bar) else "no slope"
+
+
+def _convention(d: Difference, name: str) -> str:
+    where = "there is no derivative there"
+    if d.slopes is not None:
+        where = f"the slopes to its two sides are {_slope(d.slopes[0])} and {_slope(d.slopes[1])}"
+    if d.slopes is not None and all(_between(v, d.slopes) for v in d.numbers.values()):
+        where += ", and all of these are valid generalised derivatives"
+    kind = "different conventions" if len(d.groups) > 1 else "the same convention"
+    return f"They follow {kind}: {name} is {_numbers(d)}; {where}."
+
+
+def _between(value: float, slopes: tuple[float, float]) -> bool:
+    low, high = min(slopes), max(slopes)
+    slack = 1e-6 * max(abs(low), abs(high), 1e-300)
+    return low - slack <= value <= high + slack
+
+
+def _slope(value: float) -> str:
+    return f"{value + 0.0:.6g}" if math.isfinite(value) else "none"
+
+
+def _not_finite(d: Difference, name: str) -> str:
+    return f"No derivative exists at this point: {name} is {_numbers(d)}. Finite numbers are chosen there, NaN is not."
+
+
+def _unsettled(d: Difference, name: str) -> str:
+    if len(d.groups) == 1:
+        return f"They agree where values cannot settle it: {name} is {_numbers(d)}. A witness= in higher precision can."
+    return (
+        f"They differ where values cannot settle it: {name} is {_numbers(d)}. A witness= in higher precision can tell "
+        "who is wrong."
+    )
+
+
+def _numbers(d: Difference, figures: int = 6) -> str:
+    return ", ".join(f"{d.numbers[group[0]] + 0.0:.{figures}g} by {_listed(group)}" for group in d.groups)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return labels[0] if len(labels) == 1 else f"{', '.join(labels[:-1])} and {labels[-1]}"
