@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xcheck.axes import layout
     from xcheck.checks import check
     from xcheck.comparison import Comparison, Entry
     from xcheck.crosschecks import crosscheck
-    from xcheck.layout import layout
     from xcheck.measurement import finite_difference, gradient, jacobian, jacobian_diagonal
     from xcheck.registry import backends
     from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Power, Report
@@ -42,10 +42,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "axes": ("layout",),
     "checks": ("check",),
     "comparison": ("Comparison", "Entry"),
     "crosschecks": ("crosscheck",),
-    "layout": ("layout",),
     "measurement": ("finite_difference", "gradient", "jacobian", "jacobian_diagonal"),
     "registry": ("backends",),
     "report": ("CrossReport", "DerivativeError", "InconclusiveError", "Power", "Report"),

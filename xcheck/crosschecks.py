@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
@@ -26,11 +27,13 @@ from xcheck.budget import read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.checks import Evidence, Examined, examine_call, prepared
 from xcheck.consistency import neighbours
+from xcheck.derivatives import Reverse
 from xcheck.implementation import Implementation, Missing, as_numpy, read_implementations
 from xcheck.judgement import AGREE, DISAGREE, Judgement, judge
 from xcheck.parameters import Bound, bind_parameters
 from xcheck.problem import Problem
-from xcheck.protocol import RealArray
+from xcheck.protocol import RealArray, supports_jvp, supports_vjp
+from xcheck.reference.grid import signed_probes
 from xcheck.reference.witness import Witness
 from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Row
 from xcheck.report.sentences import describe
@@ -188,7 +191,7 @@ def _run(run: _Run, seed: int, witness: Callable[..., Any] | None, budget: Any) 
 
 
 def _has_derivative(given: Implementation) -> bool:
-    return given.derivative is not None or hasattr(given.backend, "vjp") or hasattr(given.backend, "jvp")
+    return given.derivative is not None or supports_vjp(given.backend) or supports_jvp(given.backend)
 
 
 def _given(run: _Run, seed: int) -> dict[str, Callable[..., Any]]:
@@ -217,6 +220,7 @@ def _compare(
     if values is not None:
         differences.append(values)
     parties = _parties(alike)
+    pulled = _pulled(alike)
     measured = _measured(alike, parties, seed)
     for some in _of_one_function(parties, values):
         differences += differing_derivatives(some)
@@ -226,9 +230,8 @@ def _compare(
     if values is not None:
         notes += _other_layouts(alike, values)
     notes += [*_dtypes(alike), *_less_accurate(alike, values)]
-    rows = tuple(_row(run, alike, [*parties, *(party for party, _ in measured)]) for run in runs) + tuple(
-        Row(m.label, "not installed") for m in missing
-    )
+    entries = {party.label: party.claimed for party in (*parties, *(party for party, _ in measured))}
+    rows = [_row(run, alike, entries, pulled) for run in runs] + [Row(m.label, "not installed") for m in missing]
     broken = bool(shapes or any(run.failure for run in runs))
     labels = [run.label for run in alike]
     sentences = [describe(d, _namer(alike, d), labels, witness) for d in differences]
@@ -429,21 +432,33 @@ def _agreeing(judgement: Judgement) -> Judgement:
     return replace(judgement, verdict=np.zeros_like(judgement.verdict))
 
 
-def _row(run: _Run, runs: Sequence[_Run], parties: Sequence[Party]) -> Row:
+def _pulled(runs: Sequence[_Run]) -> dict[str, RealArray]:
+    """Pull one cotangent back through every implementation that has a reverse rule; by label, shape (n,)."""
+    found = {}
+    for run in runs:
+        if run.problem is None or run.given.derivative is not None or not supports_vjp(run.given.backend):
+            continue
+        cotangent = signed_probes(np.random.default_rng(17), 1, run.problem.m)[0]
+        with suppress(Exception):  # what the rule raises is in its own report
+            found[run.label] = Reverse(run.problem).pull(cotangent)
+    return found
+
+
+def _row(run: _Run, runs: Sequence[_Run], entries: Mapping[str, RealArray], pulled: Mapping[str, RealArray]) -> Row:
+    """Summarise one implementation; derivatives that were not compared entry by entry are by one product of each."""
     if run.problem is None:
         return Row(run.label, run.failure)
     if all(run is not other for other in runs):
         return Row(run.label, "another shape")
-    own = next((p for p in parties if p.label == run.label), None)
     values: dict[str, float] = {}
     derivatives: dict[str, float] = {}
     for other in runs:
         if other is run or other.problem is None:
             continue
         values[other.label] = digits(run.problem.y, other.problem.y)
-        theirs = next((p for p in parties if p.label == other.label), None)
-        if own is not None and theirs is not None:
-            derivatives[other.label] = digits(own.claimed, theirs.claimed)
+        for known in (entries, pulled):
+            if run.label in known and other.label in known:
+                derivatives.setdefault(other.label, digits(known[run.label], known[other.label]))
     if run.examined is None:
         return Row(run.label, "values only", "", {}, values, derivatives)
     report = run.examined.report

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck.axes import Arranged, Axes, moved_back, transposed
 from xcheck.implementation import Implementation
-from xcheck.layout import Arranged, Axes, moved_back, transposed
 from xcheck.protocol import Native, supports_modules
 from xcheck.pytree import flatten, named_paths
 from xcheck.registry import owner
