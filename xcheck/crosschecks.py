@@ -229,6 +229,7 @@ def _compare(
             differences += [d for d in differing_derivatives([parties[0], party]) if d.cause is Cause.FUNCTION]
     if values is not None:
         notes += _other_layouts(alike, values)
+    notes += _other_disagreements(runs, differences)
     notes += [*_dtypes(alike), *_less_accurate(alike, values)]
     entries = {party.label: party.claimed for party in (*parties, *(party for party, _ in measured))}
     rows = [_row(run, alike, entries, pulled) for run in runs] + [Row(m.label, "not installed") for m in missing]
@@ -258,6 +259,19 @@ def _verdict(differences: Sequence[Difference], alike: Sequence[_Run], broken: b
     if causes or broken or len(alike) < 2:
         return Verdict.INCONCLUSIVE
     return Verdict.worst(own) if own else Verdict.INCONCLUSIVE
+
+
+def _other_disagreements(runs: Sequence[_Run], differences: Sequence[Difference]) -> list[str]:
+    """Say what an implementation's own check calls wrong beside the entries that were compared."""
+    blamed = {label for d in differences if d.cause is Cause.WRONG for label in d.blamed}
+    return [
+        f"{run.label}: {c.claim.source} disagrees with {c.reference.source}: {c.worst[0].name} is "
+        f"{c.worst[0].claimed:.6g} against {c.worst[0].measured:.6g}"
+        for run in runs
+        if run.examined and run.label not in blamed
+        for c in run.examined.report.comparisons
+        if c.verdict is Verdict.DISAGREE and c.worst
+    ]
 
 
 def _title(runs: Sequence[_Run]) -> str:

@@ -84,7 +84,7 @@ def _slope(value: float) -> str:
 
 
 def _not_finite(d: Difference, name: str) -> str:
-    return f"No derivative exists at this point: {name} is {_numbers(d)}. Finite numbers are chosen there, NaN is not."
+    return f"No derivative exists at this point: {name} is {_numbers(d)}. Finite numbers are chosen, NaN is not."
 
 
 def _unsettled(d: Difference, name: str) -> str:
@@ -97,7 +97,11 @@ def _unsettled(d: Difference, name: str) -> str:
 
 
 def _numbers(d: Difference, figures: int = 6) -> str:
-    return ", ".join(f"{d.numbers[group[0]] + 0.0:.{figures}g} by {_listed(group)}" for group in d.groups)
+    """List what each group gives, with as many figures as tell them apart."""
+    values = [d.numbers[group[0]] + 0.0 for group in d.groups]
+    while figures < 17 and len({f"{v:.{figures}g}" for v in values}) < len({repr(v) for v in values}):
+        figures += 1
+    return ", ".join(f"{v:.{figures}g} by {_listed(group)}" for v, group in zip(values, d.groups, strict=True))
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -1,0 +1,62 @@
+"""One function in three frameworks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Point = tuple[Any, ...]
+
+KINDS = ("ordinary", "kink", "tail")
+"""Kinds of points: where everything is smooth, at kinks, ties and degenerate places, and far out."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """A function that all three frameworks have.
+
+    Attributes:
+        name: what it is called.
+        functions: its implementations, by the labels of `crosscheck`.
+        points: the points to compare them at, by kind and number, such as "kink 1".
+    """
+
+    name: str
+    functions: Mapping[str, Callable[..., Any]]
+    points: Mapping[str, Point] = field(default_factory=dict)
+
+
+def numbered(**points: Any) -> dict[str, Point]:
+    """Number the points of every kind; a point of one input needs no tuple, and a list becomes an array."""
+    found = {}
+    for kind, given in points.items():
+        if kind not in KINDS:
+            raise ValueError(f"{kind!r} is no kind of point: {KINDS}")
+        for number, point in enumerate(given if isinstance(given, list) else [given]):
+            inputs = point if isinstance(point, tuple) else (point,)
+            found[f"{kind} {number}" if isinstance(given, list) and len(given) > 1 else kind] = inputs
+    return found
+
+
+def vector(*numbers: float) -> np.ndarray:
+    """Return a float64 vector."""
+    return np.array(numbers, dtype=np.float64)
+
+
+def normal(*shape: int, seed: int = 0, size: float = 1.0) -> np.ndarray:
+    """Draw normal numbers."""
+    return np.random.default_rng(seed).normal(size=shape) * size
+
+
+def positive(*shape: int, seed: int = 0) -> np.ndarray:
+    """Draw numbers between 0.2 and 3."""
+    return np.random.default_rng(seed).uniform(0.2, 3.0, shape)
+
+
+def symmetric(n: int, seed: int = 0) -> np.ndarray:
+    """Draw a positive definite matrix."""
+    a = normal(n, n, seed=seed)
+    return a @ a.T + n * np.eye(n)
