@@ -96,7 +96,7 @@ ELEMENTARY: dict[str, tuple[Three, dict[str, Any]]] = {
     "trigamma": (
         (
             lambda x: torch.polygamma(1, x),
-            lambda x: J.polygamma(1.0, x),
+            lambda x: J.polygamma(1, x),
             lambda x: M.polygamma(tf.ones_like(x), x),
         ),
         {"ordinary": ABOVE},
