@@ -47,7 +47,7 @@ LOUD = 2.0**6
 LOW = 2.0**-9
 """And at most this share of the largest value: higher ones are the function's own, as those of a table are."""
 
-LOWER = 2.0**-24
+LOWER = 2.0**-20
 """Roughness without jumps is at most this share: networks of relus and Huber losses are rougher by themselves."""
 
 ALIKE = 16.0
