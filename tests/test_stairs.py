@@ -206,3 +206,23 @@ def test_a_curve_is_no_staircase(factor: float) -> None:
             raises=False,
         )
         assert report.verdict is Verdict.DISAGREE, x
+
+
+@pytest.mark.parametrize("factor", [2.0, 1.001, 1.00001])
+def test_kinks_of_a_network_are_no_steps(factor: float) -> None:
+    rng = np.random.default_rng(1)
+    first, second, third = (rng.normal(size=shape) / 3 for shape in ((16, 6), (16, 16), (1, 16)))
+
+    def network(x: np.ndarray) -> float:
+        return float((third @ np.maximum(second @ np.maximum(first @ x, 0), 0))[0])
+
+    def gradient(x: np.ndarray) -> np.ndarray:
+        inner = first @ x
+        outer = second @ np.maximum(inner, 0)
+        return ((third * (outer > 0)) @ (second * (inner > 0)) @ first)[0]
+
+    for seed in range(3):
+        x = np.random.default_rng(seed).normal(size=6)
+        assert xcheck.check(network, x, gradient=gradient, raises=False).verdict is not Verdict.DISAGREE
+        wrong = xcheck.check(network, x, gradient=lambda x: factor * gradient(x), raises=False)
+        assert wrong.verdict is Verdict.DISAGREE, wrong

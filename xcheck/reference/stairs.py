@@ -54,6 +54,9 @@ DIGITS = 64
 STEPS = 3
 """So many leaps in different places make a staircase; a kink or a jump makes one."""
 
+PARTS, KEPT = 16, 2.0
+"""A gap is cut in so many parts, and one of them again; a kink leaves a sixteenth of what it did before, a step all."""
+
 ALIKE = 4.0
 """Steps of a rounded number are about as high as each other; those of a table are not."""
 
@@ -257,7 +260,24 @@ def _steps(
         alike = (not strict) | (height <= ALIKE * np.min(np.where(some > loud, some, np.inf), axis=0))
         slope = height * np.sum(leaps, axis=0) / (2 * reach)
     found = stairs & alike
+    for k in np.flatnonzero(found):
+        found[k] = _stays(witness, row, outputs[k], t, np.where(leaps[:, k], left[:, k], 0.0))
     return np.where(found, height, 0.0), np.where(found, slope, 0.0)
+
+
+def _stays(witness: Witness, row: int, output: int, t: RealArray, leaps: RealArray) -> bool:
+    """Tell whether most of the highest leaps keep their height as their gap is cut, twice: steps do, kinks do not."""
+    highest = np.argsort(-leaps)[:STEPS]
+    start, width, kept = t[highest], t[highest + 1] - t[highest], []
+    for _ in range(2):
+        width = width / PARTS
+        places = start[:, None] + width[:, None] * np.arange(PARTS + 1)
+        values = on_line(witness, row, np.array([output]), places.ravel())[1].reshape(places.shape)
+        change = np.diff(values, axis=1)
+        apart = np.abs(change - np.median(change, axis=1, keepdims=True))
+        start = places[np.arange(len(highest)), np.argmax(apart, axis=1)]
+        kept.append(np.max(apart, axis=1))
+    return bool(np.count_nonzero(kept[1] >= kept[0] / KEPT) > STEPS / 2)
 
 
 def explained(slopes: RealArray) -> tuple[RealArray, ...]:

@@ -47,6 +47,9 @@ LOUD = 2.0**6
 LOW = 2.0**-9
 """And at most this share of the largest value: higher ones are the function's own, as those of a table are."""
 
+LOWER = 2.0**-20
+"""Roughness without jumps is at most this share: networks of relus and Huber losses are rougher by themselves."""
+
 ALIKE = 16.0
 """What the slopes leave unexplained between two points counts as jumps if it is no less than this share of one."""
 
@@ -201,7 +204,7 @@ def _jumps(line: _Line, reach: float, value: RealArray) -> tuple[RealArray, Real
     height, kinked = _followed(line, places, gap, np.argsort(-loud)[:CANDIDATES], quiet)
     height = np.where(height <= LOW * size, height, 0.0)
     rough = _roughness(values, quiet)
-    rough = np.where(kinked & (rough <= LOW * size), rough, 0.0)
+    rough = np.where(kinked & (rough <= LOWER * size), rough, 0.0)
     counted = np.where(left >= height / ALIKE, left, 0.0)
     hidden = np.where(height > 0, HIDES * np.sum(counted, axis=0) / (2 * reach), 0.0)
     return np.maximum(height, rough), np.maximum(hidden, BENDS * rough / reach)
