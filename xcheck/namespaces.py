@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ def each_framework(function: Callable[..., Any], backends: Sequence[str] | None)
     """Turn a function that is written once into one for each framework, by the backend's name.
 
     Args:
-        function: called as `function(*inputs, xp=namespace)`, or with the namespace in its place if positional only.
+        function: called with the inputs, and the namespace as its parameter `xp`, wherever that stands.
         backends: names of backends; all that are registered, installed and have a namespace if None.
 
     Raises:
@@ -104,24 +105,23 @@ def _read_names(backends: Any) -> list[str]:
 
 def _written_for(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function with one framework's namespace in it, under its own name and without the parameter."""
-    parameters = _parameters(function)
-    position = list(parameters).index(NAMESPACE)
-    positional = parameters[NAMESPACE].kind is inspect.Parameter.POSITIONAL_ONLY
+    whole = inspect.signature(function)
+    rest = whole.replace(parameters=[p for p in whole.parameters.values() if p.name != NAMESPACE])
+    imported = functools.cache(functools.partial(namespace, name))
 
-    @functools.wraps(function, assigned=("__name__", "__qualname__", "__doc__", "__module__"), updated=())
+    @functools.wraps(function, updated=())
     def written(*args: Any, **kwargs: Any) -> Any:
-        xp = namespace(name)
+        given = rest.bind(*args, **kwargs)
+        given.apply_defaults()
+        full = inspect.BoundArguments(whole, OrderedDict(given.arguments, **{NAMESPACE: imported()}))
         try:
-            if positional or len(args) > position:
-                return function(*args[:position], xp, *args[position:], **kwargs)
-            return function(*args, **{NAMESPACE: xp}, **kwargs)
+            return function(*full.args, **full.kwargs)
         except AttributeError as error:
             _explain_methods(name, error)
             raise
 
-    rest = [parameter for key, parameter in parameters.items() if key != NAMESPACE]
     written.__name__ = _name(function)
-    vars(written)["__signature__"] = inspect.Signature(rest)
+    vars(written)["__signature__"] = rest
     return written
 
 

@@ -10,7 +10,6 @@ Tensors keep their operators (`x @ y`, `x[0]`, `x**2`) and get no methods: `x.T`
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from math import e, inf, nan, pi
 from typing import Any
 
@@ -18,9 +17,24 @@ import tensorflow as tf
 
 from xcheck_backends.tensorflow_namespace import fft, linalg
 from xcheck_backends.tensorflow_namespace.dtypes import astype, can_cast, finfo, iinfo, isdtype
-from xcheck_backends.tensorflow_namespace.elementwise import clip, copysign, trunc
+from xcheck_backends.tensorflow_namespace.elementwise import (
+    bitwise_left_shift,
+    bitwise_right_shift,
+    ceil,
+    clip,
+    copysign,
+    floor,
+    hypot,
+    isfinite,
+    isinf,
+    isnan,
+    logaddexp,
+    round,
+    trunc,
+)
+from xcheck_backends.tensorflow_namespace.lacking import lacking
 from xcheck_backends.tensorflow_namespace.linalg import matrix_transpose, vecdot
-from xcheck_backends.tensorflow_namespace.manipulation import broadcast_shapes, concat, reshape, unstack
+from xcheck_backends.tensorflow_namespace.manipulation import broadcast_shapes, concat, flip, linspace, reshape, unstack
 from xcheck_backends.tensorflow_namespace.reductions import (
     all,
     any,
@@ -47,8 +61,11 @@ __all__ = [
     "argmin",
     "argsort",
     "astype",
+    "bitwise_left_shift",
+    "bitwise_right_shift",
     "broadcast_shapes",
     "can_cast",
+    "ceil",
     "clip",
     "concat",
     "copysign",
@@ -58,10 +75,18 @@ __all__ = [
     "e",
     "fft",
     "finfo",
+    "flip",
+    "floor",
+    "hypot",
     "iinfo",
     "inf",
     "isdtype",
+    "isfinite",
+    "isinf",
+    "isnan",
     "linalg",
+    "linspace",
+    "logaddexp",
     "matrix_transpose",
     "max",
     "mean",
@@ -71,6 +96,7 @@ __all__ = [
     "pi",
     "prod",
     "reshape",
+    "round",
     "sort",
     "std",
     "sum",
@@ -111,14 +137,4 @@ def __getattr__(name: str) -> Any:
         found = getattr(module, ALIASES.get(name, name), None)
         if found is not None:
             return found
-    raise AttributeError(f"the TensorFlow namespace has no {name!r}{_nearest(name)}")
-
-
-def _nearest(name: str) -> str:
-    names = {n: f"tf.{n}" for n in dir(tf) if not n.startswith("_")}
-    for module, path in ((tf.linalg, "linalg"), (tf.signal, "signal"), (tf.math, "math")):
-        names |= {n: f"tf.{path}.{n}" for n in dir(module) if not n.startswith("_")}
-    close = get_close_matches(name, names, 1, 0.5)
-    begun = [n for n in names if name.partition("_")[0] == n]
-    found = next(iter([*close, *begun]), None)
-    return f"; TensorFlow's nearest by name is {names[found]}" if found else ""
+    raise lacking(name)

@@ -7,8 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from xcheck_backends.tensorflow_namespace.lacking import lacking
+
 tnp = tf.experimental.numpy
-fftshift_along, ifftshift_along = tf.signal.fftshift, tf.signal.ifftshift
 NORMS = {"backward": 0.0, "ortho": 0.5, "forward": 1.0}
 """The power of 1 / n that multiplies the forward transform; the rest multiplies the inverse."""
 
@@ -53,6 +54,27 @@ def ifftn(
     return x
 
 
+def rfftn(
+    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Any:
+    """Transform real numbers along several axes, all if none are named; the last of them is halved."""
+    *others, (n, axis) = _sizes(x, s, axes)
+    x = rfft(x, n=n, axis=axis, norm=norm)
+    for n, axis in others:
+        x = fft(x, n=n, axis=axis, norm=norm)
+    return x
+
+
+def irfftn(
+    x: Any, /, *, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str = "backward"
+) -> Any:
+    """Transform back to real numbers along several axes, all if none are named."""
+    *others, last = _sizes(x, s, axes)
+    for n, axis in others:
+        x = ifft(x, n=n, axis=axis, norm=norm)
+    return irfft(x, n=last[0], axis=last[1], norm=norm)
+
+
 def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None) -> Any:
     """Return the frequencies of `fft`, in cycles per unit of the spacing `d`."""
     upper = (n - 1) // 2
@@ -66,12 +88,16 @@ def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None) -> Any:
 
 def fftshift(x: Any, /, *, axes: Any = None) -> Any:
     """Bring the frequency zero to the middle."""
-    return fftshift_along(x, axes)
+    return tf.signal.fftshift(x, axes)
 
 
 def ifftshift(x: Any, /, *, axes: Any = None) -> Any:
     """Bring the frequency zero back to the start."""
-    return ifftshift_along(x, axes)
+    return tf.signal.ifftshift(x, axes)
+
+
+def __getattr__(name: str) -> Any:
+    raise lacking(f"fft.{name}")
 
 
 def _forward(transform: Callable[[Any], Any], x: Any, n: int | None, axis: int, norm: str) -> Any:
@@ -93,7 +119,7 @@ def _power(norm: str) -> float:
 
 
 def _scaled(y: Any, size: int, power: float) -> Any:
-    return y if not power else y * tf.cast(float(size) ** power, y.dtype)
+    return y if not power else y * tf.constant(float(size) ** power, y.dtype)
 
 
 def _complex(x: Any) -> Any:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+from xcheck_backends.tensorflow_namespace.lacking import lacking
 
 tnp = tf.experimental.numpy
 cross, matmul, outer, tensordot = tnp.cross, tnp.matmul, tnp.outer, tnp.tensordot
@@ -68,6 +71,8 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     if ord in (-1, -inf):
         norm = tf.reduce_min(tf.reduce_sum(tf.abs(x), axis=-2 if ord == -1 else -1), axis=-1)
         return norm[..., None, None] if keepdims else norm
+    if ord == "fro":
+        return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
     return tf.norm(x, ord, axis=[-2, -1], keepdims=keepdims)
 
 
@@ -102,8 +107,9 @@ def slogdet(x: Any, /) -> SlogdetResult:
 def solve(x1: Any, x2: Any, /) -> Any:
     """Solve `x1 @ y = x2`, where `x2` is a vector if it has one axis, else matrices."""
     if len(x2.shape) == 1:
-        return tf.linalg.solve(x1, tf.broadcast_to(x2, x1.shape[:-1])[..., None])[..., 0]
-    return tf.linalg.solve(x1, x2)
+        return solve(x1, x2[:, None])[..., 0]
+    batch = np.broadcast_shapes(tuple(x1.shape[:-2]), tuple(x2.shape[:-2]))
+    return tf.linalg.solve(*(tf.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (x1, x2)))
 
 
 def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
@@ -141,3 +147,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: flo
     if ord == 2:
         return tf.math.real(tf.sqrt(tf.reduce_sum(x * tf.math.conj(x), axis=axes, keepdims=keepdims)))
     return tf.reduce_sum(size**ord, axis=axes, keepdims=keepdims) ** (1 / ord)
+
+
+def __getattr__(name: str) -> Any:
+    raise lacking(f"linalg.{name}")

@@ -83,7 +83,7 @@ def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = 
 
 def argsort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     """Return the indices that sort along an axis, equal entries in their own order."""
-    return tf.argsort(x, axis, "DESCENDING" if descending else "ASCENDING", stable)
+    return tf.cast(tf.argsort(x, axis, "DESCENDING" if descending else "ASCENDING", stable), tf.int64)
 
 
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
