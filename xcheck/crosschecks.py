@@ -422,7 +422,7 @@ def _measured(runs: Sequence[_Run], parties: Sequence[Party], seed: int) -> list
         if run.problem is None or run.examined is not None:
             continue
         with prepared(run.call, seed) as arena:
-            judged = judge(Witness(arena.reference, seed=seed), parties[0].claimed, 53)
+            judged = judge(Witness(arena.reference, seed=seed), parties[0].claimed, run.problem.precision)
             run.problem.evaluations += arena.reference.evaluations
         excluded = bool(np.any((judged.verdict == DISAGREE) & (parties[0].judgement.verdict == AGREE)))
         slopes = np.where(np.isfinite(judged.value), judged.value, parties[0].claimed)
