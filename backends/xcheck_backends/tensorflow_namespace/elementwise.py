@@ -56,26 +56,24 @@ def logaddexp(x1: Any, x2: Any, /) -> Any:
 
 def isfinite(x: Any, /) -> Any:
     """Tell which numbers are finite, in both parts."""
-    return _finite(x)(tf.logical_and, tf.math.is_finite)
+    return _tested(tf.math.is_finite, tf.logical_and, x)
 
 
 def isinf(x: Any, /) -> Any:
     """Tell which numbers are infinite, in either part."""
-    return _finite(x)(tf.logical_or, tf.math.is_inf)
+    return _tested(tf.math.is_inf, tf.logical_or, x)
 
 
 def isnan(x: Any, /) -> Any:
     """Tell which numbers are NaN, in either part."""
-    return _finite(x)(tf.logical_or, tf.math.is_nan)
+    return _tested(tf.math.is_nan, tf.logical_or, x)
 
 
-def _finite(x: Any) -> Callable[..., Any]:
-    def ask(join: Callable[..., Any], test: Callable[[Any], Any]) -> Any:
-        if x.dtype.is_complex:
-            return join(test(tf.math.real(x)), test(tf.math.imag(x)))
-        return test(x if x.dtype.is_floating else tf.cast(x, tf.float64))
-
-    return ask
+def _tested(test: Callable[[Any], Any], join: Callable[..., Any], x: Any) -> Any:
+    """Test real numbers, or both parts of complex ones; integers as the real numbers that they are."""
+    if x.dtype.is_complex:
+        return join(test(tf.math.real(x)), test(tf.math.imag(x)))
+    return test(x if x.dtype.is_floating else tf.cast(x, tf.float64))
 
 
 def _rounded(operation: Callable[[Any], Any], x: Any) -> Any:
