@@ -68,8 +68,9 @@ class _Run:
 
 
 def crosscheck(
-    functions: Mapping[str, Any],
+    functions: Mapping[str, Any] | Callable[..., Any],
     *inputs: Any,
+    backends: Sequence[str] | None = None,
     witness: Callable[..., Any] | None = None,
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
@@ -86,9 +87,11 @@ def crosscheck(
     Args:
         functions: implementations by label. A label begins with a backend's name: `"torch"`, `"torch, compiled"`. NumPy
             implementations may be pairs `(function, gradient)`; without a gradient, they are compared by value, and the
-            others' derivatives are held against finite differences of them.
+            others' derivatives are held against finite differences of them. Or one function written once, `f(x, xp)`,
+            where `xp` is a framework's namespace of array-API names; NumPy's values and measured slopes are compared.
         *inputs: the point, given once, as NumPy arrays or those of any framework; each implementation gets its own
             copy. Python floats become arrays.
+        backends: for one function `f(x, xp)`, the frameworks to run it on; all that are installed if None.
         witness: the same function over mpmath numbers or long doubles; it settles what float64 values cannot.
         kwargs: keyword arguments for all of them.
         wrt: which inputs vary: positions or names; all that can if None.
@@ -108,7 +111,7 @@ def crosscheck(
     """
     __tracebackhide__ = True
     start = perf_counter()
-    found, missing = read_implementations(functions)
+    found, missing = read_implementations(functions, backends)
     arrays, fixed, planned = as_numpy(inputs), dict(kwargs or {}), read_budget(budget)
     runs, ported = _read_runs(found, arrays, fixed, wrt)
     for run in runs:
@@ -433,7 +436,7 @@ def _measured(runs: Sequence[_Run], parties: Sequence[Party], seed: int) -> list
         if run.problem is None or run.examined is not None:
             continue
         with prepared(run.call, seed) as arena:
-            judged = judge(Witness(arena.reference, seed=seed), parties[0].claimed, 53)
+            judged = judge(Witness(arena.reference, seed=seed), parties[0].claimed, run.problem.precision)
             run.problem.evaluations += arena.reference.evaluations
         excluded = bool(np.any((judged.verdict == DISAGREE) & (parties[0].judgement.verdict == AGREE)))
         slopes = np.where(np.isfinite(judged.value), judged.value, parties[0].claimed)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from xcheck.namespaces import each_framework
 from xcheck.protocol import Backend
 from xcheck.pytree import flatten
-from xcheck.registry import backends, owner, resolve
+from xcheck.registry import backends as registered
+from xcheck.registry import owner, resolve
 
 Function = Callable[..., Any]
 
@@ -46,8 +48,10 @@ class Missing:
     reason: str
 
 
-def read_implementations(functions: Mapping[str, Any]) -> tuple[list[Implementation], list[Missing]]:
-    """Read `{"torch": f, "numpy": (g, gradient)}`.
+def read_implementations(
+    functions: Mapping[str, Any] | Function, backends: Sequence[str] | None = None
+) -> tuple[list[Implementation], list[Missing]]:
+    """Read `{"torch": f, "numpy": (g, gradient)}`, or one function `f(x, xp)` and the backends to run it on.
 
     A label begins with the name of a backend; what follows, after a comma, a slash, a colon or a space, tells several
     implementations in one framework apart.
@@ -56,13 +60,16 @@ def read_implementations(functions: Mapping[str, Any]) -> tuple[list[Implementat
         The implementations, and those whose framework is not installed.
 
     Raises:
-        TypeError: `functions` is no mapping of strings to functions or pairs of them.
+        TypeError: `functions` is no mapping of strings to functions or pairs of them, and no function with a parameter
+            `xp`; or `backends` is given with a mapping.
         ValueError: a label begins with no backend's name, or there are fewer than two.
     """
     if not isinstance(functions, Mapping):
+        functions = each_framework(functions, backends)
+    elif backends is not None:
         raise TypeError(
-            "functions must map labels to functions, as in {'torch': f, 'jax': g}; given: "
-            f"{type(functions).__name__}. A single function, written for any array namespace, goes with backends=[...]."
+            "backends= goes with a single function f(x, xp); a mapping names its own by its labels: "
+            f"{', '.join(map(repr, functions))}."
         )
     if len(functions) < 2:
         raise ValueError(
@@ -89,7 +96,7 @@ def read_implementations(functions: Mapping[str, Any]) -> tuple[list[Implementat
 def _backend_name(label: Any) -> str:
     if not isinstance(label, str):
         raise TypeError(f"labels must be strings such as 'torch'; given: {label!r}.")
-    known = backends()
+    known = registered()
     name = next((n for n in known if label == n or (label.startswith(n) and label[len(n)] in ",/: ")), None)
     if name is None:
         raise ValueError(

@@ -158,6 +158,14 @@ class SupportsTranspose(Protocol):
         """Transpose an array, in operations that every other method can see through; `axes` as NumPy takes them."""
 
 
+@runtime_checkable
+class SupportsNamespace(Protocol):
+    """Functions under the names of the array-API standard."""
+
+    def namespace(self) -> Any:
+        """Return the module, or an object like one, that has them; those that the framework lacks may be missing."""
+
+
 # `isinstance` says the same, but takes fifty microseconds in Python 3.11, and a check asks a dozen times.
 
 
@@ -189,3 +197,8 @@ def supports_modules(backend: object) -> TypeGuard[SupportsModules]:
 def supports_transpose(backend: object) -> TypeGuard[SupportsTranspose]:
     """Tell whether a backend transposes arrays."""
     return callable(getattr(backend, "transpose", None))
+
+
+def supports_namespace(backend: object) -> TypeGuard[SupportsNamespace]:
+    """Tell whether a backend has functions under the names of the array-API standard."""
+    return callable(getattr(backend, "namespace", None))

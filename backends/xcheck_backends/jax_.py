@@ -84,6 +84,12 @@ class JaxBackend:
         """Transpose an array, or a tracer of one."""
         return array.transpose(*axes)
 
+    def namespace(self) -> Any:
+        """Return `jax.numpy`, which has the names of the array-API standard."""
+        import jax.numpy as jnp
+
+        return jnp
+
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`, operator by operator."""
         with _scope(xs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,10 @@ class NumpyBackend:
     def transpose(self, array: Any, axes: Sequence[int], /) -> Any:
         """Transpose an array."""
         return np.transpose(array, axes)
+
+    def namespace(self) -> Any:
+        """Return NumPy's functions under the names of the array-API standard."""
+        return import_module("array_api_compat.numpy")
 
     def value(self, f: Callable[[Sequence[Any]], Sequence[Any]], xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`."""

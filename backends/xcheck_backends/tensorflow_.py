@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,10 @@ class TensorflowBackend:
         import tensorflow as tf
 
         return tf.transpose(array, axes)
+
+    def namespace(self) -> Any:
+        """Return TensorFlow's functions under the names of the array-API standard."""
+        return import_module("xcheck_backends.tensorflow_namespace")
 
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)` eagerly."""

@@ -117,6 +117,10 @@ class TorchBackend:
         """Transpose a tensor."""
         return array.permute(*axes)
 
+    def namespace(self) -> Any:
+        """Return torch's functions under the names of the array-API standard."""
+        return import_module("array_api_compat.torch")
+
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f` at `xs` themselves: if it changes them in place, that shows."""
         with _recording():
