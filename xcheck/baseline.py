@@ -155,7 +155,7 @@ class Baseline:
         target = _require_path("path", path)
         if not target.parent.is_dir():
             raise FileNotFoundError(f"path={str(path)!r} cannot be written: there is no folder {str(target.parent)!r}.")
-        arrays: dict[str, NDArray[Any]] = {"x": self.x, "y": self.y, "allowed": self.allowed}
+        arrays: dict[str, Any] = {"x": self.x, "y": self.y, "allowed": self.allowed}
         for k, record in enumerate(self.derivatives):
             arrays |= {f"{name}_{k}": getattr(record, name) for name in ("claimed", "tolerance", "verdict", "missing")}
         if self.pulled is not None:
@@ -233,18 +233,17 @@ def _load(argument: str, path: object) -> Baseline:
 @contextmanager
 def _opened(given: str, path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
     other = f"{given} is no baseline of xcheck; accepted: what report.save_baseline(path) wrote."
-    try:
-        archive = np.load(path, allow_pickle=False)
-    except PermissionError:
-        raise
-    except BROKEN as error:
-        raise ValueError(f"{other} ({_first_line(error)})") from error
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError(f"{other} (it holds a lone array)")
-    with archive:
-        if TEXT not in archive.files:
-            raise ValueError(f"{other} (it holds {', '.join(archive.files[:5]) or 'nothing'})")
-        yield archive
+    with path.open("rb") as file:  # np.load leaves a damaged one open
+        try:
+            archive = np.load(file, allow_pickle=False)
+        except BROKEN as error:
+            raise ValueError(f"{other} ({_first_line(error)})") from error
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError(f"{other} (it holds a lone array)")
+        with archive:
+            if TEXT not in archive.files:
+                raise ValueError(f"{other} (it holds {', '.join(archive.files[:5]) or 'nothing'})")
+            yield archive
 
 
 def _read_about(given: str, archive: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 from xcheck.agreement import CLOSE, LESS_ACCURATE, ROUNDED
 from xcheck.baseline import Baseline, Pulled, Recorded
 from xcheck.comparison import WORST, Comparison, Entry, Source
-from xcheck.consistency import neighbours
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SKIPPED
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import signed_probes
-from xcheck.rounding import CONDITION, VALUE_UNITS, value_rounding
+from xcheck.rounding import beside, rounding_of
 from xcheck.space import Block, Space
 from xcheck.verdict import Verdict
 from xcheck.versions import versions_behind
@@ -38,6 +37,12 @@ CONVENTION = "the function has no derivative there, and the baseline follows ano
 UNSETTLED = "values do not settle it, here or where the baseline was saved"
 SAVED_WRONG = "the baseline's own derivative was found wrong when it was saved"
 RANDOM = "the function draws random numbers, and other generators draw other ones"
+
+SUMMED = 8.0
+"""Units of roundoff of the largest number by which products with a derivative may differ: they are sums."""
+
+DOUBTED = 4.0
+"""Values that are so many tolerances apart, and not only one, are those of other functions."""
 
 Derive = Callable[[Problem], RealArray]
 """Makes a derivative anew at another point, entries (n, m)."""
@@ -88,7 +93,7 @@ def make_baseline(
         problem.outputs,
         problem.x,
         problem.y,
-        value_rounding(problem),
+        _value_rounding(problem),
         tuple(derivatives),
         pulled,
         problem.random,
@@ -96,16 +101,17 @@ def make_baseline(
     )
 
 
+def _value_rounding(problem: Problem) -> RealArray:
+    with np.errstate(invalid="ignore"):
+        return rounding_of(problem, problem.y, lambda p: problem.values_quietly(p.x[None])[0], 4)
+
+
 def _pull(problem: Problem, pull: Pull, cotangent: RealArray, comparisons: Sequence[Comparison]) -> Pulled:
     """Pull a cotangent back, and measure what a few ulps of the inputs do to the result."""
     value = pull.product(problem, cotangent)
-    size = np.where(np.isfinite(value), np.abs(value), 0.0)
-    unit = 2.0**-pull.precision
-    scatter = np.zeros(problem.n)
-    for beside in neighbours(problem)[:2]:
-        moved = np.abs(pull.product(beside, cotangent) - value)
-        scatter = np.maximum(scatter, np.where(np.isfinite(moved), moved, 0.0))
-    allowed = VALUE_UNITS * unit * size + 8 * unit * _largest(problem.inputs, size) + CONDITION * scatter
+    largest = _largest(problem.inputs, np.where(np.isfinite(value), np.abs(value), 0.0))
+    allowed = rounding_of(problem, value, lambda p: pull.product(p, cotangent), 2)
+    allowed += SUMMED * 2.0**-pull.precision * largest
     own = [c for c in comparisons if c.claim.source == pull.source]
     limits = [c.detection_limit for c in own if np.isfinite(c.detection_limit)]
     verdict, limit = Verdict.worst(c.verdict for c in own), max(limits, default=float("inf"))
@@ -261,9 +267,11 @@ def _best(records: Sequence[Recorded]) -> Recorded | None:
 
 def _compare_value(problem: Problem, baseline: Baseline) -> Comparison:
     y, saved = problem.y, baseline.y
-    allowed = value_rounding(problem) + baseline.allowed
+    allowed = _value_rounding(problem) + baseline.allowed
     size = np.maximum(*(np.where(np.isfinite(v), np.abs(v), 0.0) for v in (y, saved)))
-    same, far = _same(y, saved, allowed), _far(y, saved, LESS_ACCURATE * _largest(problem.outputs, size))
+    share = _share(problem.precision, min(baseline.input_space.precision, baseline.output_space.precision))
+    least = np.maximum(share * _largest(problem.outputs, size), DOUBTED * allowed)
+    same, far = _same(y, saved, allowed), _far(y, saved, least)
     codes, reasons = _agreeing(y.shape)
     _mark(codes, reasons, ~same, INCONCLUSIVE, LESS)
     _mark(codes, reasons, ~same & far, DISAGREE, ANOTHER)
@@ -312,10 +320,10 @@ def _tolerance(record: Recorded) -> RealArray:
 def _moved(problem: Problem, claimed: RealArray, derive: Derive) -> RealArray | None:
     """Measure how far the derivative moves over a few ulps; None where it cannot be made there."""
     try:
-        claims = np.array([claimed, *(derive(beside) for beside in neighbours(problem))])
+        claims = np.array([claimed, *(derive(other) for other in beside(problem))])
     except Exception:  # the edge of a domain
         return None
-    spread = 2 * (np.max(claims, axis=0) - np.min(claims, axis=0))
+    spread = np.max(claims, axis=0) - np.min(claims, axis=0)
     return np.where(np.isfinite(spread), spread, 0.0)
 
 
@@ -355,6 +363,7 @@ def _compare_pulled(problem: Problem, here: Pulled, saved: Pulled, random: bool)
     # Beyond what the checks would have seen in an entry, a difference is no convention at a kink they did not see.
     unseen = 2 * sum(limit if np.isfinite(limit) else 0.0 for limit in (here.limit, saved.limit))
     least = np.maximum(_share(here.precision, saved.precision) * largest, unseen)
+    least = np.maximum(least, DOUBTED * allowed)
     same, far = _same(here.value, saved.value, allowed), _far(here.value, saved.value, least)
     codes, reasons = _agreeing(here.value.shape)
     _mark(codes, reasons, ~same, INCONCLUSIVE, LESS)
@@ -382,7 +391,7 @@ def _largest(space: Space, size: RealArray) -> RealArray:
 
 def _share(*precisions: int) -> float:
     """Return the share of the largest number beyond which rounding is no explanation of a difference."""
-    return max(LESS_ACCURATE, *(2.0 ** (-bits / 2) for bits in precisions))
+    return max(LESS_ACCURATE, float(2.0 ** (-min(precisions) / 2)))
 
 
 def _same(a: RealArray, b: RealArray, allowed: RealArray) -> Mask:
