@@ -33,6 +33,8 @@ SLOPES = "each is right for its own values: another function than the baseline's
 CHANGED = "finite differences exclude the derivative that is claimed here, and the baseline's agreed with its own"
 PRODUCT = "this product with the derivative is another one than the baseline's"
 LESS = "they agree to fewer digits than rounding explains: another algorithm, or a function that changed by very little"
+NO_VALUE = "neither is a number: the function has no value there, and the baseline follows another convention"
+OVERFLOWN = "one is not finite, and they were computed in different dtypes: the coarser one may overflow on the way"
 CONVENTION = "the function has no derivative there, and the baseline follows another convention"
 UNSETTLED = "values do not settle it, here or where the baseline was saved"
 SAVED_WRONG = "the baseline's own derivative was found wrong when it was saved"
@@ -102,8 +104,7 @@ def make_baseline(
 
 
 def _value_rounding(problem: Problem) -> RealArray:
-    with np.errstate(invalid="ignore"):
-        return rounding_of(problem, problem.y, lambda p: problem.values_quietly(p.x[None])[0], 4)
+    return rounding_of(problem, problem.y, lambda p: problem.values_quietly(p.x[None])[0], 4)
 
 
 def _pull(problem: Problem, pull: Pull, cotangent: RealArray, comparisons: Sequence[Comparison]) -> Pulled:
@@ -269,12 +270,16 @@ def _compare_value(problem: Problem, baseline: Baseline) -> Comparison:
     y, saved = problem.y, baseline.y
     allowed = _value_rounding(problem) + baseline.allowed
     size = np.maximum(*(np.where(np.isfinite(v), np.abs(v), 0.0) for v in (y, saved)))
-    share = _share(problem.precision, min(baseline.input_space.precision, baseline.output_space.precision))
+    theirs = min(baseline.input_space.precision, baseline.output_space.precision)
+    share, finite = _share(problem.precision, theirs), (np.isfinite(y), np.isfinite(saved))
     least = np.maximum(share * _largest(problem.outputs, size), DOUBTED * allowed)
     same, far = _same(y, saved, allowed), _far(y, saved, least)
     codes, reasons = _agreeing(y.shape)
     _mark(codes, reasons, ~same, INCONCLUSIVE, LESS)
     _mark(codes, reasons, ~same & far, DISAGREE, ANOTHER)
+    _mark(codes, reasons, ~same & ~finite[0] & ~finite[1], INCONCLUSIVE, NO_VALUE)
+    if problem.precision != theirs:
+        _mark(codes, reasons, finite[0] != finite[1], INCONCLUSIVE, OVERFLOWN)
     if problem.random or baseline.random:
         _mark(codes, reasons, ~same, INCONCLUSIVE, RANDOM)
     table = _Table(y, saved, allowed, codes, reasons, problem.outputs.entry)
