@@ -324,6 +324,17 @@ def test_a_kernel_of_low_precision_is_held_against_a_finer_baseline(
         assert against(other)["f"].verdict in verdicts
 
 
+def test_cancellation_in_the_coarser_dtype_is_no_disagreement(tmp_path: Path, torch: Any) -> None:
+    def f(x: Any) -> Any:
+        return 1 - torch.cos(1e-3 * x)
+
+    x = torch.tensor([0.42, 1.3], dtype=torch.float64)
+    path = saved(tmp_path / "op.npz", f, x)
+    value = against(xcheck.check(f, x.float(), baseline=path, raises=False))["f"]
+    assert value.verdict is Verdict.INCONCLUSIVE
+    assert "of size one inside the function" in value.reason
+
+
 def test_a_function_that_bends_much_may_be_moved_by_rounding_of_its_point(tmp_path: Path, torch: Any) -> None:
     x = torch.tensor([1.1, 1.2], dtype=torch.float64)
     path = saved(tmp_path / "op.npz", lambda x: torch.sin(500 * x), x)

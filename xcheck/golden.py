@@ -20,7 +20,7 @@ from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SKIPPED
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import signed_probes
-from xcheck.rounding import beside, rounding_of
+from xcheck.rounding import UNITS, beside, rounding_of
 from xcheck.space import Block, Space
 from xcheck.verdict import Verdict
 from xcheck.versions import versions_behind
@@ -35,6 +35,7 @@ PRODUCT = "this product with the derivative is another one than the baseline's"
 LESS = "they agree to fewer digits than rounding explains: another algorithm, or a function that changed by very little"
 NO_VALUE = "neither is a number: the function has no value there, and the baseline follows another convention"
 OVERFLOWN = "one is not finite, and they were computed in different dtypes: the coarser one may overflow on the way"
+INSIDE = "rounding a value of size one inside the function, in the coarser dtype, explains as much"
 CONVENTION = "the function has no derivative there, and the baseline follows another convention"
 UNSETTLED = "values do not settle it, here or where the baseline was saved"
 SAVED_WRONG = "the baseline's own derivative was found wrong when it was saved"
@@ -277,6 +278,8 @@ def _compare_value(problem: Problem, baseline: Baseline) -> Comparison:
     codes, reasons = _agreeing(y.shape)
     _mark(codes, reasons, ~same, INCONCLUSIVE, LESS)
     _mark(codes, reasons, ~same & far, DISAGREE, ANOTHER)
+    one = UNITS[min(problem.precision, theirs)] * 2.0 ** -min(problem.precision, theirs)
+    _mark(codes, reasons, ~same & far & _same(y, saved, np.full_like(y, one)), INCONCLUSIVE, INSIDE)
     _mark(codes, reasons, ~same & ~finite[0] & ~finite[1], INCONCLUSIVE, NO_VALUE)
     if problem.precision != theirs:
         _mark(codes, reasons, finite[0] != finite[1], INCONCLUSIVE, OVERFLOWN)
