@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xcheck.axes import layout
+    from xcheck.baseline import Baseline, load_baseline
     from xcheck.checks import check
     from xcheck.comparison import Comparison, Entry
     from xcheck.crosschecks import crosscheck
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Baseline",
     "Comparison",
     "CrossReport",
     "DerivativeError",
@@ -38,11 +40,13 @@ __all__ = [
     "jacobian",
     "jacobian_diagonal",
     "layout",
+    "load_baseline",
     "show_versions",
 ]
 
 _HOMES = {
     "axes": ("layout",),
+    "baseline": ("Baseline", "load_baseline"),
     "checks": ("check",),
     "comparison": ("Comparison", "Entry"),
     "crosschecks": ("crosscheck",),

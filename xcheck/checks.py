@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from math import inf
+from os import PathLike
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from xcheck.baseline import Baseline, Recorded, read_baseline
 from xcheck.budget import MANY, SECONDS, Budget, Plan, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
@@ -19,6 +21,7 @@ from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
 from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reduced, reverse_jacobian
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
+from xcheck.golden import Matched, Pull, hold_against, make_baseline, match
 from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.kernel import compare_values, judge_kernel, note_reference, with_ulps
@@ -97,6 +100,7 @@ def check(
     reference: Derivative | None = None,
     budget: float | int | None = None,
     smooth_points: bool = False,
+    baseline: str | PathLike[str] | Baseline | None = None,
     raises: bool = True,
     seed: int = 0,
 ) -> Report:
@@ -132,6 +136,8 @@ def check(
         budget: what the check may cost: seconds as a float, function evaluations as an int; about a second if None. If
             all entries of the Jacobian cost more, products with random probes are compared, and the report says so.
         smooth_points: where the point has no derivative, check at a point nearby that has one, and say so.
+        baseline: a file that `Report.save_baseline` wrote at this point, in whatever framework, or what `load_baseline`
+            read from it. The value, and then every first derivative, is compared with it, to rounding and error bars.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator; the same seed gives the same report.
 
@@ -141,9 +147,10 @@ def check(
     Raises:
         DerivativeError: a derivative is wrong, and `raises`.
         InconclusiveError: a derivative could not be decided, and `raises`.
+        FileNotFoundError: there is no file `baseline`.
         TypeError: something cannot be checked at all, such as integer inputs or a function that returns None.
-        ValueError: an argument does not fit the function, such as a gradient of the wrong shape or a witness that
-            computes something else.
+        ValueError: an argument does not fit the function, such as a gradient of the wrong shape, a witness that
+            computes something else, or a baseline of another point.
     """
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
@@ -153,14 +160,20 @@ def check(
         raise ValueError("order=2 takes no reference=: it differentiates the function's own rule. Accepted: order=1.")
     if witness is not None and reference is not None:
         raise ValueError("give witness= or reference=, not both: the finite differences are made of one function.")
+    if baseline is not None and smooth_points:
+        raise ValueError("baseline= holds one point, and smooth_points=True may leave it; give one of them.")
     fixed, planned = dict(kwargs or {}), read_budget(budget)
+    saved = None if baseline is None else read_baseline(baseline)
     pair = f if has_gradient else None
     call = read_call(_value_only(f) if has_gradient else f, inputs, fixed, backend, wrt)
 
     def examine(call: Call) -> tuple[Report, Problem]:
         start = perf_counter()
         with prepared(call, seed, witness, planned, reference) as arena:
+            matched = None if saved is None else match(arena.problem, saved)
             found = _examine(arena, derivatives, pair, fixed, order)
+            if matched is not None:
+                found.hold_against(arena.problem, matched)
             again = partial(test_power, call, arena.plan)
             return _report(arena, found, bool(derivatives) or has_gradient, start, again), arena.problem
 
@@ -215,11 +228,17 @@ class Evidence:
         claim: whose it is, and in which precision.
         claimed: its entries, inputs first, shape (n, m), user units.
         judgement: what was found of them.
+        derive: makes such entries at another point.
     """
 
     claim: Claim
     claimed: RealArray
     judgement: Judgement
+    derive: Callable[[Problem], RealArray]
+
+    def recorded(self) -> Recorded:
+        """Return what a baseline keeps of it."""
+        return Recorded.of(self.claim, self.claimed, self.judgement)
 
 
 @dataclass(frozen=True)
@@ -249,6 +268,24 @@ class _Findings:
     unchecked: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    pull: Pull | None = None
+
+    def hold_against(self, problem: Problem, matched: Matched) -> None:
+        own = [(one.recorded(), one.derive) for one in self.evidence]
+        comparisons, unchecked = hold_against(problem, matched, own, self.pull, self.comparisons)
+        self.add_all(comparisons)
+        self.unchecked += unchecked
+        self.notes += matched.notes
+
+    def keep(self, call: Call, seed: int) -> Callable[[Report], Baseline]:
+        """Return what makes a baseline of the report; it holds the entries and the call, and not the problem."""
+        records, pull = [one.recorded() for one in self.evidence], self.pull
+
+        def make(report: Report) -> Baseline:
+            with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
+                return make_baseline(Problem.at(call, rewind), records, pull, report.comparisons)
+
+        return make
 
     def add(self, comparison: Comparison, bed: Bed | None = None) -> None:
         self.comparisons.append(comparison)
@@ -300,6 +337,7 @@ def _report(
         _evaluations(found),
         perf_counter() - start,
         plant,
+        found.keep(call, arena.seed),
     )
 
 
@@ -366,16 +404,19 @@ def _check_given(
     rest = [claim for claim in claims if not any(claim is row for row in rows)]
     for claim in rows:
         found.add(*_probe_given(arena, claim))
+        found.pull = Pull(claim.claim.source, claim.claim.precision, _row_of(read[claim.claim.source]))
     diagonals = [claim for claim in rest if _is_long_diagonal(problem, claim)]
     rest = [claim for claim in rest if not any(claim is long for long in diagonals)]
     for claim in diagonals:
         found.add(*_probe_diagonal(arena, claim))
+        found.pull = Pull(claim.claim.source, claim.claim.precision, _diagonal_of(read[claim.claim.source]))
     if rest:
         witness = Witness(arena.reference, seed=arena.seed)
         for claim in rest:
-            comparison, bed, judgement = _compare_given(arena, witness, claim, read[claim.claim.source])
+            reader = read[claim.claim.source]
+            comparison, bed, judgement = _compare_given(arena, witness, claim, reader)
             found.add(comparison, bed)
-            found.evidence.append(Evidence(claim.claim, _by_inputs(claim.claim), judgement))
+            found.evidence.append(Evidence(claim.claim, _by_inputs(claim.claim), judgement, _entries_of(reader)))
         _note_ignored(arena, witness, found)
         found.notes += holomorphy(problem, witness)
     if seconds <= (arena.budget if isinstance(arena.budget, float) else SECONDS):
@@ -386,6 +427,22 @@ def _check_given(
     modes = {"vjp": supports_vjp(problem.backend), "jvp": supports_jvp(problem.backend)}
     for mode in (mode for mode, there in modes.items() if there):
         found.unchecked.append(f"{problem.backend.name}/{mode}: a derivative was given, so that one was checked")
+
+
+Reader = Callable[[Problem], Given]
+"""Asks a given derivative at a problem's point."""
+
+
+def _entries_of(reader: Reader) -> Callable[[Problem], RealArray]:
+    return lambda problem: _by_inputs(reader(problem).claim)
+
+
+def _row_of(reader: Reader) -> Callable[[Problem, RealArray], RealArray]:
+    return lambda problem, w: np.asarray(w[0] * reader(problem).claim.value[0])
+
+
+def _diagonal_of(reader: Reader) -> Callable[[Problem, RealArray], RealArray]:
+    return lambda problem, w: w * reader(problem).claim.value
 
 
 def _examine_given(
@@ -547,7 +604,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
     for claim, derive in ((reverse, reverse_jacobian), (forward, forward_jacobian)):
         if claim is not None:
             comparison, judgement, bed = _compare_backend(arena, witness, claim, derive)
-            found.evidence.append(Evidence(claim, _by_inputs(claim), judgement))
+            found.evidence.append(Evidence(claim, _by_inputs(claim), judgement, lambda p, d=derive: _by_inputs(d(p))))  # type: ignore[misc]
             faults: list[Comparison] = []
             if claim is reverse and (claim.doubtful or not _scales(arena, "vjp")):
                 faults = _examine_rule(arena, "vjp", found, comparison)
@@ -665,6 +722,8 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
         found.add_all(faults)
         _compare_value(arena, comparison.claim.source, value(), found)
     reverse = next((claim for claim in sources if claim.weights is not None), None)
+    if reverse is not None:
+        found.pull = Pull(reverse.source, problem.precision, lambda p, w: Reverse(p).pull(w))
     if reverse is not None and (len(sources) == 2 or (problem.m == 1 and _has_both(problem))):
         gradient = None
         if problem.m == 1 and reverse.gradients is not None:

@@ -26,7 +26,6 @@ from xcheck.agreement import (
 from xcheck.budget import read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.checks import Evidence, Examined, examine_call, prepared
-from xcheck.consistency import neighbours
 from xcheck.derivatives import Reverse
 from xcheck.implementation import Implementation, Missing, as_numpy, read_implementations
 from xcheck.judgement import AGREE, DISAGREE, Judgement, judge
@@ -37,13 +36,8 @@ from xcheck.reference.grid import signed_probes
 from xcheck.reference.witness import Witness
 from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Row
 from xcheck.report.sentences import describe
+from xcheck.rounding import value_rounding
 from xcheck.verdict import Verdict
-
-VALUE_UNITS = 64.0
-"""Units of roundoff by which values may differ: frameworks sum, and approximate, in different ways."""
-
-CONDITION = 8.0
-"""And so many times what a few ulps of the inputs do to them."""
 
 
 @dataclass
@@ -371,7 +365,7 @@ def _less_accurate(runs: Sequence[_Run], values: Difference | None) -> list[str]
     lines = []
     for labels in groups:
         problems = [run.problem for run in runs if run.label in labels and run.problem is not None]
-        y, allowed = np.array([p.y for p in problems]), np.array([_rounding(p) for p in problems])
+        y, allowed = np.array([p.y for p in problems]), np.array([value_rounding(p) for p in problems])
         far = np.any(np.abs(y[:, None] - y[None]) > allowed[:, None] + allowed[None], axis=-1)
         if np.any(far):
             parts = group(labels, ~far)
@@ -386,21 +380,12 @@ def _differing_values(runs: Sequence[_Run]) -> Difference | None:
     if len(problems) < 2:
         return None
     values = np.array([problem.y for problem in problems])
-    allowed = np.array([_rounding(problem) for problem in problems])
+    allowed = np.array([value_rounding(problem) for problem in problems])
     size = np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values))
     for block in problems[0].outputs.blocks:
         size[block.slice] = np.max(size[block.slice], initial=0.0)
     rounded = np.maximum(allowed, LESS_ACCURATE / 2 * size)
     return differing_values([run.label for run in runs], values, rounded)
-
-
-def _rounding(problem: Problem) -> RealArray:
-    """Measure how far rounding takes values, shape (m,): some units of roundoff, and what ulps of the inputs do."""
-    points = np.array([p.x for p in neighbours(problem)])
-    moved = problem.values_quietly(points) - problem.y
-    scatter = np.max(np.where(np.isfinite(moved), np.abs(moved), 0.0), axis=0, initial=0.0)
-    size = np.where(np.isfinite(problem.y), np.abs(problem.y), 0.0)
-    return np.asarray(VALUE_UNITS * 2.0**-problem.precision * size + CONDITION * scatter)
 
 
 def _dtypes(runs: Sequence[_Run]) -> list[str]:

@@ -52,6 +52,19 @@ def collect_versions(describe: bool = False) -> Versions:
     return found
 
 
+def versions_behind(backend: str) -> dict[str, str]:
+    """Return the versions that numbers of a backend rest on: xcheck's, Python's, NumPy's, the framework's."""
+    entry = next((e for e in entry_points(group=GROUP) if e.name == backend), None)
+    if entry is None or backend == "numpy":
+        own = {}
+    elif backend in FRAMEWORKS:
+        own = _distributions(FRAMEWORKS[backend])
+    else:
+        own = {entry.dist.name: entry.dist.version} if entry.dist is not None else {}
+    usual = {"xcheck": _version(DISTRIBUTION), "python": platform.python_version(), "numpy": _version("numpy")}
+    return usual | own
+
+
 def format_versions(versions: Mapping[str, Mapping[str, str]]) -> str:
     """Write sections as plain text, names in one column and values in the next."""
     width = max((len(name) for table in versions.values() for name in table), default=0)
@@ -69,6 +82,10 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
+def _distributions(package: str) -> dict[str, str]:
+    return {name: _version(name) for name in sorted(set(packages_distributions().get(package, [])))}
+
+
 def _is_installed(entry: EntryPoint) -> bool:
     package = FRAMEWORKS.get(entry.name)
     return package is None or find_spec(package) is not None
@@ -78,8 +95,8 @@ def _backend_version(entry: EntryPoint) -> str:
     if entry.name in FRAMEWORKS:
         if not _is_installed(entry):
             return f"not installed (pip install {FRAMEWORKS[entry.name]})"
-        distributions = packages_distributions().get(FRAMEWORKS[entry.name], [])
-        return ", ".join(f"{name} {_version(name)}" for name in sorted(set(distributions))) or "version unknown"
+        found = _distributions(FRAMEWORKS[entry.name])
+        return ", ".join(f"{name} {number}" for name, number in found.items()) or "version unknown"
     if entry.dist is not None and entry.dist.name == DISTRIBUTION:
         return f"{entry.name} {_version(entry.name)}"
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else entry.value

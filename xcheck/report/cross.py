@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
+from os import PathLike
 from typing import Any, NoReturn
 
 from rich.console import Console
@@ -96,6 +97,23 @@ class CrossReport:
         if self.verdict is Verdict.AGREE:
             return "All agree, with each other and with finite differences of their own values."
         return "They agree with each other; not every entry could be settled, as their own reports say."
+
+    def save_baseline(self, path: str | PathLike[str], of: str) -> None:
+        """Write the point, the value and the derivatives of one implementation to a file; see `Report.save_baseline`.
+
+        Args:
+            path: the file.
+            of: the label of the implementation.
+
+        Raises:
+            FileNotFoundError: the folder of `path` does not exist.
+            TypeError: `path` is no path.
+            ValueError: no implementation with a derivative has that label.
+        """
+        if of not in self.reports:
+            known = ", ".join(map(repr, self.reports)) or "none"
+            raise ValueError(f"of={of!r} is no implementation that was checked here. Accepted: {known}.")
+        self.reports[of].save_baseline(path)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dictionaries, lists, strings and numbers, ready for JSON."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xcheck.comparison import Comparison
@@ -13,6 +14,7 @@ from xcheck.report.text import render
 from xcheck.verdict import Verdict
 
 if TYPE_CHECKING:
+    from xcheck.baseline import Baseline
     from xcheck.report.cross import CrossReport
 
 
@@ -40,6 +42,7 @@ class Report:
     evaluations: int = 0
     seconds: float = field(default=0.0, compare=False)
     _plant: Callable[[Report, int, int], Power] | None = field(default=None, compare=False, repr=False)
+    _keep: Callable[[Report], Baseline] | None = field(default=None, compare=False, repr=False)
 
     @property
     def verdict(self) -> Verdict:
@@ -91,9 +94,32 @@ class Report:
             )
         return self._plant(self, trials, seed)
 
+    def save_baseline(self, path: str | PathLike[str]) -> None:
+        """Write the point, the value and the derivatives to a file, for `check(f, x, baseline=path)` elsewhere.
+
+        The file holds NumPy arrays and one text, no framework's objects, and is never unpickled. Every entry keeps its
+        tolerance and its verdict; of a problem too large for single entries, one product with the derivative is kept.
+        Inputs that are held constant and keyword arguments are not. Costs five evaluations of the function, and for a
+        large problem three products.
+
+        Args:
+            path: the file, by convention `something.npz`; one that is there is replaced.
+
+        Raises:
+            FileNotFoundError: its folder does not exist.
+            TypeError: `path` is no path.
+            ValueError: the report has been pickled or copied, which leaves the numbers behind.
+        """
+        if self._keep is None:
+            raise ValueError(
+                "this report does not hold the numbers that it is about: it was pickled, copied or made by hand. Run "
+                "xcheck.check again in this process, and call save_baseline() on the report that it returns."
+            )
+        self._keep(self).save(path)
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the function behind: it may not be picklable, and its inputs may be large."""
-        return {name: value for name, value in vars(self).items() if name != "_plant"}
+        """Leave the function and its numbers behind: they may not be picklable, and may be large."""
+        return {name: value for name, value in vars(self).items() if name not in ("_plant", "_keep")}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dictionaries, lists, strings and numbers, ready for JSON.

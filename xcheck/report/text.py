@@ -46,7 +46,8 @@ def _comparison(c: Comparison) -> list[str]:
         lines.append(f"    why     {c.reason}")
     if c.verdict is not Verdict.AGREE:
         labels = ["worst", *[""] * SHOWN]
-        lines += [f"    {label:<7} {_entry(e)}" for label, e in zip(labels, c.worst[:SHOWN], strict=False)]
+        show = _saved if c.reference.source == "baseline" else _entry
+        lines += [f"    {label:<7} {show(e)}" for label, e in zip(labels, c.worst[:SHOWN], strict=False)]
     lines += [f"    note    {note}" for note in c.notes]
     if math.isfinite(c.detection_limit):
         lines.append(f"    limit   {_limit(c)}")
@@ -72,6 +73,14 @@ def _entry(e: Entry) -> str:
     if alike:
         return f"{text} (off by {abs(e.claimed - e.measured):.2g}, {abs(e.ratio - 1):.1g} of it)"
     return f"{text} (ratio {e.ratio:.4g})" if e.claimed else text
+
+
+def _saved(e: Entry) -> str:
+    """Write an entry that is held against a baseline, with digits enough to tell both numbers apart."""
+    apart = abs(e.claimed - e.measured) / max(abs(e.measured), 1e-300)
+    figures = 6 if not 0 < apart < 1e-3 else min(17, 4 - math.floor(math.log10(apart)))
+    off = f" (off by {abs(e.claimed - e.measured):.2g}, {e.error_bar:.1g} allowed)" if math.isfinite(apart) else ""
+    return f"{e.name}: {e.claimed + 0.0:.{figures}g} here, {e.measured + 0.0:.{figures}g} in the baseline{off}"
 
 
 def _measured(e: Entry) -> str:
