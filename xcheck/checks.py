@@ -18,6 +18,7 @@ from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
 from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reduced, reverse_jacobian
+from xcheck.gauges import compared
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.high_precision import long_double, read_witness
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
@@ -858,6 +859,7 @@ def _note_problem(arena: Arena, found: _Findings) -> None:
     problem = arena.problem
     if arena.plan.reason and any(c.method == "probes" for c in found.comparisons):
         found.notes.append(f"random probes stand for the entries: {arena.plan.reason}")
+    found.notes += compared({problem.call.title: problem.call.function})
     if problem.mutated:
         found.notes.append(f"{problem.call.title} changes its input in place: {', '.join(problem.mutated)}")
     if problem.random or arena.reference.random:

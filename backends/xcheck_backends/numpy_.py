@@ -41,6 +41,14 @@ class NumpyBackend:
         """Transpose an array."""
         return np.transpose(array, axes)
 
+    def conjugate(self, array: Any, /) -> Any:
+        """Conjugate an array."""
+        return np.conjugate(array)
+
+    def cast(self, array: Any, like: Any, /) -> Any:
+        """Convert an array to the dtype of another."""
+        return array.astype(like.dtype)
+
     def value(self, f: Callable[[Sequence[Any]], Sequence[Any]], xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`."""
         return list(f(list(xs)))

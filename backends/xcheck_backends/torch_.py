@@ -117,6 +117,14 @@ class TorchBackend:
         """Transpose a tensor."""
         return array.permute(*axes)
 
+    def conjugate(self, array: Any, /) -> Any:
+        """Conjugate a tensor."""
+        return array.conj()
+
+    def cast(self, array: Any, like: Any, /) -> Any:
+        """Convert a tensor to the dtype of another."""
+        return array.to(like.dtype)
+
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f` at `xs` themselves: if it changes them in place, that shows."""
         with _recording():
