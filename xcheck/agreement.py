@@ -153,7 +153,7 @@ def _causes(parties: Sequence[Party], claimed: RealArray, apart: Mask) -> NDArra
     rules = (
         (open_, Cause.UNSETTLED),
         (open_ & missing, Cause.CONVENTION),
-        (_far_apart(claimed) & ~open_, Cause.FUNCTION),
+        (_far_apart(claimed) & apart & ~open_, Cause.FUNCTION),
         (apart & lost, Cause.NOT_FINITE),
         (np.any(codes == DISAGREE, axis=0), Cause.WRONG),
     )

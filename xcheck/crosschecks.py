@@ -28,7 +28,7 @@ from xcheck.call import Call, Wrt, read_call
 from xcheck.checks import Evidence, Examined, examine_call, prepared
 from xcheck.consistency import neighbours
 from xcheck.derivatives import Reverse
-from xcheck.gauges import compared, likely_gauge, suggested
+from xcheck.gauges import compared, free_phases, likely_gauge, suggested
 from xcheck.implementation import Implementation, Missing, as_numpy, read_implementations
 from xcheck.judgement import AGREE, DISAGREE, Judgement, judge
 from xcheck.parameters import Bound, bind_parameters
@@ -231,6 +231,8 @@ def _compare(
             differences += [d for d in differing_derivatives([parties[0], party]) if d.cause is Cause.FUNCTION]
     if values is not None:
         notes += _other_layouts(alike, values) or suggested(_outputs(alike), values.groups[0])
+    wrong = [run for run in able if run.examined and run.examined.report.verdict is Verdict.DISAGREE]
+    notes += [f"{label}: {line}" for label, own in _outputs(wrong).items() for line in free_phases(own)]
     notes += [*_dtypes(alike), *_less_accurate(alike, values)]
     entries = {party.label: party.claimed for party in (*parties, *(party for party, _ in measured))}
     rows = [_row(run, alike, entries, pulled) for run in runs] + [Row(m.label, "not installed") for m in missing]
@@ -304,11 +306,11 @@ def _misfit(run: _Run, usual: _Run, own: tuple[Any, ...], others: tuple[Any, ...
     if len(own) != len(others):
         counts = [len(r.problem.inputs.blocks) for r in (run, usual) if r.problem is not None]
         return f"{text} ({counts[0]} of its inputs vary, against {counts[1]})"
-    if [b.is_complex for b in run.problem.outputs.blocks] != [b.is_complex for b in usual.problem.outputs.blocks]:
-        return f"{text} (complex numbers against real ones)"
     gauge = likely_gauge(*_outputs([run, usual]).values())
     if gauge:
         return f"{text}. xcheck.invariant(f, {gauge!r}) around each would make them fit"
+    if [b.is_complex for b in run.problem.outputs.blocks] != [b.is_complex for b in usual.problem.outputs.blocks]:
+        return f"{text} (complex numbers against real ones)"
     fit = _fitting_layout(run.problem, usual.problem)
     return f"{text}. xcheck.layout(f, outputs={fit!r}) would make them fit" if fit else text
 

@@ -63,14 +63,16 @@ def invariant(f: Callable[..., Any], kind: Kinds) -> Invariant:
     | --- | --- | --- |
     | `"eigh"` | w (..., k) and V, either order | w; v vᴴ of every column (..., k, m, m) |
     | `"eig"` | w (..., n) and V (..., n, n) | p_j = Σ wʲ for j = 1 to n; Σ wʲ v vᴴ / vᴴv for j = 0 to n - 1 |
-    | `"svd"` | U, S, Vᴴ, or TensorFlow's S, U, V | S; s u vᴴ of every pair (..., k, m, n); uᴴu and vᴴv |
-    | `"qr"` | Q, R | column times row, q r (..., k, m, n); qᴴq of every column |
+    | `"eigvals"` | w (..., n) | the same power sums of w as a complex number |
+    | `"svd"` | U, S, Vᴴ, or TensorFlow's S, U, V | S; s u vᴴ of every pair (..., k, m, n); s uᴴu and s vᴴv |
+    | `"qr"` | Q, R | column times row, q r (..., k, m, n); the squared norms of the rows of R |
     | `"columns"` | V, each column up to sign or phase | v vᴴ of every column |
     | `"rows"` | Vᴴ, each row up to sign or phase | vᴴ times v of every row |
     | `"projector"` | V, an orthonormal basis of a subspace | V Vᴴ (..., m, m) |
     | `"unordered"` | numbers in no order along the last axis (..., n) | p_j = Σ wʲ for j = 1 to n |
     | `"absolute"` | numbers up to sign or phase | their absolute values |
 
+    Norms tell a wrong length in one factor that the other makes up for. They are weighted, as constants tell little.
     In complete decompositions, columns beyond the k = min(m, n) that the other factor meets are left out: they are any
     basis of what is left, and the projector onto it follows from the others.
 
@@ -161,7 +163,7 @@ def _eigh(values: Native, vectors: Native) -> dict[str, Native]:
 
 
 def _eig(values: Native, vectors: Native) -> dict[str, Any]:
-    values = values * (1 + 0j)  # NumPy returns real numbers where all of them are
+    values = _complex(values)
     vectors = _ops(vectors).cast(vectors, values)
     weight = 1 / _ops(vectors).cast(_norms(_swapped(vectors)), values)
     found = []
@@ -174,15 +176,15 @@ def _eig(values: Native, vectors: Native) -> dict[str, Any]:
 def _svd(u: Native, s: Native, vh: Native) -> dict[str, Any]:
     k = _shape(s)[-1]
     left, right = _swapped(u)[..., :k, :], vh[..., :k, :]
-    weighted = _ops(s).cast(s, left)[..., None] * left
-    norms = {"u": _norms(left), "v": _norms(right)}
-    return {"values": s, "products": _dyads(weighted, right), "norms": norms}
+    scale = _ops(s).cast(s, left)
+    norms = {"u": scale * _norms(left), "v": scale * _norms(right)}
+    return {"values": s, "products": _dyads(scale[..., None] * left, right), "norms": norms}
 
 
 def _qr(q: Native, r: Native) -> dict[str, Native]:
     k = min(_shape(q)[-2], _shape(r)[-1])
-    columns = _swapped(q)[..., :k, :]
-    return {"products": _dyads(columns, r[..., :k, :]), "norms": _norms(columns)}
+    rows = r[..., :k, :]
+    return {"products": _dyads(_swapped(q)[..., :k, :], rows), "norms": _norms(rows)}
 
 
 def _projectors(vectors: Native) -> Native:
@@ -196,6 +198,15 @@ def _row_projectors(rows: Native) -> Native:
 
 def _projector(vectors: Native) -> Native:
     return vectors @ _adjoint(vectors)
+
+
+def _eigvals(values: Native) -> tuple[Native, ...]:
+    return _power_sums(_complex(values))
+
+
+def _complex(values: Native) -> Native:
+    """Return eigenvalues as complex numbers: NumPy's are real where all of them are, and other libraries' never."""
+    return values * (1 + 0j)
 
 
 def _power_sums(values: Native) -> tuple[Native, ...]:
@@ -339,6 +350,12 @@ _KINDS = {
         _square,
         _eig,
     ),
+    "eigvals": _Kind(
+        "power sums of the eigenvalues instead of the eigenvalues, which come in no order",
+        "one array of one dimension or more",
+        _one_row,
+        _eigvals,
+    ),
     "svd": _Kind(
         f"singular values, and products s u v^H instead of the singular vectors, {SIGN}",
         "three arrays, U, S and V^H (or TensorFlow's S, U and V), with S (..., k) of one axis less",
@@ -416,6 +433,32 @@ def suggested(outputs: Mapping[str, Sequence[NDArray[Any]]], usual: Sequence[str
 
 
 _FREEDOM = {"projector": "the choice of a basis", "unordered": "their order", "eig": "order, signs or phases"}
+
+
+def free_phases(outputs: Sequence[NDArray[Any]]) -> list[str]:
+    """Say of complex vectors whose derivative is called wrong that it may be right for another choice of phase.
+
+    Real vectors need no such remark: signs do not turn on the way from one point to the next, and phases do.
+    """
+    if sum(x.size for x in outputs) > LARGEST or not any(np.iscomplexobj(x) for x in outputs):
+        return []
+    kind = next((kind for kind in ("eigh", "svd", "qr", "eig") if _is_of(kind, outputs)), "")
+    if not kind:
+        return []
+    return [
+        "if the outputs are vectors that are defined up to phase, so is their derivative; "
+        f"xcheck.invariant(f, {kind!r}) compares what is defined"
+    ]
+
+
+def _is_of(kind: str, outputs: Sequence[NDArray[Any]]) -> bool:
+    """Tell whether complex outputs can be a decomposition of a kind: vectors of norm 1, orthogonal but for "eig"."""
+    arrays = _KINDS[kind].read(outputs)
+    if arrays is None or not all(np.all(np.isfinite(x)) for x in arrays) or not _of_unit_norm(kind, arrays):
+        return False
+    vectors = arrays[1] if kind in ("eigh", "eig") else arrays[0]
+    gram = np.swapaxes(vectors.conj(), -1, -2) @ vectors
+    return np.iscomplexobj(vectors) and (kind == "eig" or bool(np.allclose(gram, np.eye(gram.shape[-1]), atol=CLOSE)))
 
 
 def likely_gauge(a: Sequence[NDArray[Any]], b: Sequence[NDArray[Any]]) -> str:
