@@ -445,10 +445,8 @@ def free_phases(outputs: Sequence[NDArray[Any]]) -> list[str]:
     kind = next((kind for kind in ("eigh", "svd", "qr", "eig") if _is_of(kind, outputs)), "")
     if not kind:
         return []
-    return [
-        "if the outputs are vectors that are defined up to phase, so is their derivative; "
-        f"xcheck.invariant(f, {kind!r}) compares what is defined"
-    ]
+    line = "if the outputs are vectors that are defined up to phase, so is their derivative"
+    return [f"{line}; xcheck.invariant(f, {kind!r}) compares what is defined"]
 
 
 def _is_of(kind: str, outputs: Sequence[NDArray[Any]]) -> bool:
