@@ -115,7 +115,7 @@ class TorchBackend:
 
     def transpose(self, array: Any, axes: Sequence[int], /) -> Any:
         """Transpose a tensor."""
-        return array.permute(*axes)
+        return array.permute(tuple(axes))
 
     def conjugate(self, array: Any, /) -> Any:
         """Conjugate a tensor."""
