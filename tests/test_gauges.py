@@ -258,6 +258,31 @@ def test_invariants_of_modules_keep_their_parameters() -> None:
     assert any("weight" in line for line in report.reports["torch, minus"].point)
 
 
+def test_invariants_keep_the_parameters_of_a_layout() -> None:
+    def f(w: Any, x: Any) -> Any:
+        return jnp.linalg.qr(w["kernel"] * x)[0]
+
+    ported = xcheck.layout(f, parameters={"kernel": SQUARE})
+    functions = {"jax": xcheck.invariant(ported, "columns"), "torch": xcheck.layout(Negative(), names=NEGATIVE)}
+    functions["torch"] = xcheck.invariant(functions["torch"], "columns")
+    report = xcheck.crosscheck(functions, np.ones(3))
+    assert any("kernel" in line for line in report.reports["torch"].point)
+
+
+NEGATIVE = {"kernel": ("weight", "AB->BA")}
+
+
+class Negative(torch.nn.Module):
+    """Minus the first factor of the transpose of a parameter, kept the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(SQUARE.T.copy()))
+
+    def forward(self, x: Any) -> Any:
+        return -torch.linalg.qr(self.weight.mT * x)[0]
+
+
 def test_it_is_said_which_implementations_are_not_seen_through_invariants() -> None:
     functions = {"torch": xcheck.invariant(torch.sin, "absolute"), "jax": lambda x: abs(jnp.sin(x))}
     report = xcheck.crosscheck(functions, np.array([0.3, -0.4]))
