@@ -232,6 +232,22 @@ def test_transposed_jacobian_is_caught(backend: Any) -> None:
         verify(Transposed(backend), two_to_two)
 
 
+def test_a_wrong_conjugate_is_caught(backend: Any) -> None:
+    class Twice(Spoiled):
+        def conjugate(self, array: Any) -> Any:
+            return self.inner.conjugate(self.inner.conjugate(array))
+
+    class Uncast(Spoiled):
+        def cast(self, array: Any, like: Any) -> Any:
+            return array
+
+    factor = next(s for s in SCENARIOS if s.name == "a complex factor")
+    with pytest.raises(AssertionError, match="conjugate of input 0"):
+        verify(Twice(backend), factor)
+    with pytest.raises(AssertionError, match="input 0 cast to complex numbers"):
+        verify(Uncast(backend), ASYMMETRIC)
+
+
 def test_suite_that_compares_nothing_does_not_pass(backend: Any) -> None:
     empty = Scenario("nothing", lambda xs: list(xs), (np.zeros((0,)),), (np.zeros((0,)),), np.zeros((0, 0)))
 

@@ -93,6 +93,14 @@ def test_kinks_are_conventions(functions: Functions, x: list[float], numbers: tu
         xcheck.crosscheck(functions, np.array(x))
 
 
+def test_rounding_of_a_constant_is_no_other_function() -> None:
+    functions = {
+        "torch": lambda x: ((x / x.norm()) ** 2).sum(),
+        "jax": lambda x: jnp.sum((x / jnp.linalg.norm(x)) ** 2),
+    }
+    assert xcheck.crosscheck(functions, np.random.default_rng(0).normal(size=4)).ok
+
+
 def test_ties_are_conventions_too() -> None:
     functions = {"torch": torch.amax, "jax": jnp.max, "tensorflow": tf.reduce_max}
     report = xcheck.crosscheck(functions, np.array([2.0, 2.0, 1.0]), raises=False)

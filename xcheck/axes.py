@@ -44,6 +44,16 @@ class Arranged:
         """What the function is called."""
         return str(getattr(self.function, "__name__", None) or type(self.function).__name__)
 
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:
+        """The function as it is, whose signature names the inputs."""
+        return self.function
+
+    @property
+    def compared(self) -> str:
+        """What is compared instead of the outputs, if anything is."""
+        return self.function.compared if isinstance(self.function, Arranged) else ""
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function with its inputs in its own order of axes, and return its outputs in the wanted one."""
         return self.around(self.function, args, kwargs)

@@ -20,6 +20,7 @@ from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
 from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reduced, reverse_jacobian
+from xcheck.gauges import compared, free_phases
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.golden import Matched, Pull, hold_against, make_baseline, match
 from xcheck.high_precision import long_double, read_witness
@@ -917,6 +918,9 @@ def _note_problem(arena: Arena, found: _Findings) -> None:
     problem = arena.problem
     if arena.plan.reason and any(c.method == "probes" for c in found.comparisons):
         found.notes.append(f"random probes stand for the entries: {arena.plan.reason}")
+    found.notes += compared({problem.call.title: problem.call.function})
+    if any(c.verdict is Verdict.DISAGREE for c in found.comparisons):
+        found.notes += free_phases(problem.outputs.unpack(problem.y))
     if problem.mutated:
         found.notes.append(f"{problem.call.title} changes its input in place: {', '.join(problem.mutated)}")
     if problem.random or arena.reference.random:

@@ -29,6 +29,7 @@ from xcheck.protocol import (
     Native,
     RealArray,
     SupportsBatch,
+    SupportsConjugate,
     SupportsJVP,
     SupportsPush,
     SupportsRandomState,
@@ -67,8 +68,8 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     """Hold a backend against one scenario, in every mode that it supports.
 
     Returns:
-        What was verified: "value" always, and "jvp", "vjp", "pull", "push", "batch", "random_state", "transpose" where
-        the backend has them.
+        What was verified: "value" always, and "jvp", "vjp", "pull", "push", "batch", "random_state", "transpose",
+        "conjugate" where the backend has them.
 
     Raises:
         AssertionError: the backend broke the contract; the message names the backend, the scenario and the place.
@@ -98,6 +99,9 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     if isinstance(backend, SupportsTranspose):
         check.transpose(backend)
         verified.append("transpose")
+    if isinstance(backend, SupportsConjugate):
+        check.conjugate(backend)
+        verified.append("conjugate")
     if not check.compared:
         raise AssertionError(f"{check.where}: nothing was compared")
     return tuple(verified)
@@ -105,6 +109,10 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
 
 def _transposed(backend: SupportsTranspose, axes: tuple[int, ...], xs: Sequence[Native]) -> list[Native]:
     return [backend.transpose(xs[0], axes)]
+
+
+def _conjugated(backend: SupportsConjugate, xs: Sequence[Native]) -> list[Native]:
+    return [backend.conjugate(xs[0]), backend.cast(xs[0], xs[1])]
 
 
 class _Check:
@@ -138,6 +146,16 @@ class _Check:
             (moved,) = self.backend.value(partial(_transposed, backend, axes), [self.backend.from_numpy(array)])
             back = self.backend.to_numpy(moved)
             self._same(back, np.transpose(array, axes), f"transpose of input {i}", exact=True)
+
+    def conjugate(self, backend: SupportsConjugate) -> None:
+        """Conjugate every input, and convert it to the complex dtype of its size."""
+        for i, array in enumerate(self.scenario.inputs):
+            like = np.zeros(1, np.complex128 if array.dtype.itemsize >= 8 else np.complex64)
+            natives = self._natives((array, like))
+            conjugated, cast = self.backend.value(partial(_conjugated, backend), natives)
+            same = partial(self._same, exact=True)
+            same(self.backend.to_numpy(conjugated), np.conjugate(array), f"conjugate of input {i}")
+            same(self.backend.to_numpy(cast), array.astype(like.dtype), f"input {i} cast to complex numbers")
 
     def value(self) -> None:
         """Evaluate twice."""

@@ -27,6 +27,7 @@ from xcheck.budget import read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.checks import Evidence, Examined, examine_call, prepared
 from xcheck.derivatives import Reverse
+from xcheck.gauges import compared, free_phases, likely_gauge, suggested
 from xcheck.implementation import Implementation, Missing, as_numpy, read_implementations
 from xcheck.judgement import AGREE, DISAGREE, Judgement, judge
 from xcheck.parameters import Bound, bind_parameters
@@ -210,6 +211,7 @@ def _compare(
     able = [run for run in runs if run.problem is not None]
     notes = [f"{run.label}: {run.failure}" for run in runs if run.failure]
     notes += [f"{m.label}: {m.reason}" for m in missing]
+    notes += compared({run.label: run.given.function for run in runs})
     alike, shapes = _of_one_shape(able)
     notes += shapes
     differences: list[Difference] = []
@@ -225,7 +227,9 @@ def _compare(
         if excluded:
             differences += [d for d in differing_derivatives([parties[0], party]) if d.cause is Cause.FUNCTION]
     if values is not None:
-        notes += _other_layouts(alike, values)
+        notes += _other_layouts(alike, values) or suggested(_outputs(alike), values.groups[0])
+    wrong = [run for run in able if run.examined and run.examined.report.verdict is Verdict.DISAGREE]
+    notes += [f"{label}: {line}" for label, own in _outputs(wrong).items() for line in free_phases(own)]
     notes += _other_disagreements(runs, differences)
     notes += [*_dtypes(alike), *_less_accurate(alike, values)]
     entries = {party.label: party.claimed for party in (*parties, *(party for party, _ in measured))}
@@ -313,10 +317,17 @@ def _misfit(run: _Run, usual: _Run, own: tuple[Any, ...], others: tuple[Any, ...
     if len(own) != len(others):
         counts = [len(r.problem.inputs.blocks) for r in (run, usual) if r.problem is not None]
         return f"{text} ({counts[0]} of its inputs vary, against {counts[1]})"
+    gauge = likely_gauge(*_outputs([run, usual]).values())
+    if gauge:
+        return f"{text}. xcheck.invariant(f, {gauge!r}) around each would make them fit"
     if [b.is_complex for b in run.problem.outputs.blocks] != [b.is_complex for b in usual.problem.outputs.blocks]:
         return f"{text} (complex numbers against real ones)"
     fit = _fitting_layout(run.problem, usual.problem)
     return f"{text}. xcheck.layout(f, outputs={fit!r}) would make them fit" if fit else text
+
+
+def _outputs(runs: Sequence[_Run]) -> dict[str, list[NDArray[Any]]]:
+    return {run.label: run.problem.outputs.unpack(run.problem.y) for run in runs if run.problem is not None}
 
 
 def _listed(shapes: Sequence[tuple[int, ...]]) -> str:

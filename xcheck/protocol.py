@@ -166,6 +166,17 @@ class SupportsNamespace(Protocol):
         """Return the module, or an object like one, that has them; those that the framework lacks may be missing."""
 
 
+@runtime_checkable
+class SupportsConjugate(Protocol):
+    """Complex conjugates, and real numbers among complex ones."""
+
+    def conjugate(self, array: Native, /) -> Native:
+        """Conjugate an array, in operations that every other method can see through; a real one stays as it is."""
+
+    def cast(self, array: Native, like: Native, /) -> Native:
+        """Convert an array to the dtype of another, in operations that every other method can see through."""
+
+
 # `isinstance` says the same, but takes fifty microseconds in Python 3.11, and a check asks a dozen times.
 
 
@@ -202,3 +213,8 @@ def supports_transpose(backend: object) -> TypeGuard[SupportsTranspose]:
 def supports_namespace(backend: object) -> TypeGuard[SupportsNamespace]:
     """Tell whether a backend has functions under the names of the array-API standard."""
     return callable(getattr(backend, "namespace", None))
+
+
+def supports_conjugate(backend: object) -> TypeGuard[SupportsConjugate]:
+    """Tell whether a backend conjugates arrays, and converts them to the dtype of others."""
+    return callable(getattr(backend, "conjugate", None)) and callable(getattr(backend, "cast", None))

@@ -90,6 +90,14 @@ class JaxBackend:
 
         return jnp
 
+    def conjugate(self, array: Any, /) -> Any:
+        """Conjugate an array, or a tracer of one."""
+        return array.conj()
+
+    def cast(self, array: Any, like: Any, /) -> Any:
+        """Convert an array, or a tracer of one, to the dtype of another."""
+        return array.astype(like.dtype)
+
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`, operator by operator."""
         with _scope(xs):

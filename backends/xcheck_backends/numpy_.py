@@ -46,6 +46,14 @@ class NumpyBackend:
         """Return NumPy's functions under the names of the array-API standard."""
         return import_module("array_api_compat.numpy")
 
+    def conjugate(self, array: Any, /) -> Any:
+        """Conjugate an array."""
+        return np.conjugate(array)
+
+    def cast(self, array: Any, like: Any, /) -> Any:
+        """Convert an array to the dtype of another."""
+        return array.astype(like.dtype)
+
     def value(self, f: Callable[[Sequence[Any]], Sequence[Any]], xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`."""
         return list(f(list(xs)))

@@ -74,6 +74,18 @@ class TensorflowBackend:
         """Return TensorFlow's functions under the names of the array-API standard."""
         return import_module("xcheck_backends.tensorflow_namespace")
 
+    def conjugate(self, array: Any, /) -> Any:
+        """Conjugate a tensor."""
+        import tensorflow as tf
+
+        return tf.math.conj(array)
+
+    def cast(self, array: Any, like: Any, /) -> Any:
+        """Convert a tensor to the dtype of another."""
+        import tensorflow as tf
+
+        return tf.cast(array, like.dtype)
+
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)` eagerly."""
         return _tensors(f(list(xs)))

@@ -115,7 +115,15 @@ class TorchBackend:
 
     def transpose(self, array: Any, axes: Sequence[int], /) -> Any:
         """Transpose a tensor."""
-        return array.permute(*axes)
+        return array.permute(tuple(axes))
+
+    def conjugate(self, array: Any, /) -> Any:
+        """Conjugate a tensor."""
+        return array.conj()
+
+    def cast(self, array: Any, like: Any, /) -> Any:
+        """Convert a tensor to the dtype of another."""
+        return array.to(like.dtype)
 
     def namespace(self) -> Any:
         """Return torch's functions under the names of the array-API standard."""
