@@ -303,3 +303,29 @@ def test_reports_become_plain_data() -> None:
     assert told["rows"]["torch"]["derivatives"]["jax"] > 14
     with pytest.raises(TypeError, match="three verdicts"):
         bool(report)
+
+
+def test_what_cannot_be_measured_does_not_agree() -> None:
+    functions = {"numpy": lambda x: np.where(x == 1.0, np.sin(x), np.nan), "torch": torch.sin}
+    report = xcheck.crosscheck(functions, np.ones(2), raises=False)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert any("no slope could be measured" in note for note in report.notes)
+
+
+def test_generators_are_left_as_they_were() -> None:
+    torch.manual_seed(3)
+    np.random.seed(3)
+    expected = torch.rand(2), np.random.rand(2)
+    torch.manual_seed(3)
+    np.random.seed(3)
+    xcheck.crosscheck({"torch": lambda x: x + torch.rand(2), "numpy": np.sin}, np.ones(2), raises=False)
+    assert torch.equal(torch.rand(2), expected[0])
+    np.testing.assert_array_equal(np.random.rand(2), expected[1])
+
+
+def test_nothing_compared_is_said() -> None:
+    def broken(x: Any) -> Any:
+        raise ValueError("no")
+
+    report = xcheck.crosscheck({"torch": broken, "jax": broken}, np.ones(2), raises=False)
+    assert "Nothing was compared" in str(report)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
@@ -31,8 +31,9 @@ from xcheck.gauges import compared, free_phases, likely_gauge, suggested
 from xcheck.implementation import Implementation, Missing, as_numpy, read_implementations
 from xcheck.judgement import AGREE, DISAGREE, Judgement, judge
 from xcheck.parameters import Bound, bind_parameters
-from xcheck.problem import Problem
+from xcheck.problem import OutputChanged, Problem
 from xcheck.protocol import RealArray, supports_jvp, supports_vjp
+from xcheck.randomness import pinned
 from xcheck.reference.grid import signed_probes
 from xcheck.reference.witness import Witness
 from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Row
@@ -215,11 +216,12 @@ def _compare(
     alike, shapes = _of_one_shape(able)
     notes += shapes
     differences: list[Difference] = []
-    values = _differing_values(alike)
+    rounding = {run.label: _rounding(run, seed) for run in alike}
+    values = _differing_values(alike, rounding)
     if values is not None:
         differences.append(values)
     parties = _parties(alike)
-    pulled = _pulled(alike)
+    pulled = _pulled(alike, seed)
     measured = _measured(alike, parties, seed)
     for some in _of_one_function(parties, values):
         differences += differing_derivatives(some)
@@ -231,10 +233,12 @@ def _compare(
     wrong = [run for run in able if run.examined and run.examined.report.verdict is Verdict.DISAGREE]
     notes += [f"{label}: {line}" for label, own in _outputs(wrong).items() for line in free_phases(own)]
     notes += _other_disagreements(runs, differences)
-    notes += [*_dtypes(alike), *_less_accurate(alike, values)]
+    unmeasured = [f"{p.label}: no slope could be measured" for p, _ in measured if not np.all(np.isfinite(p.claimed))]
+    notes += unmeasured
+    notes += [*_dtypes(alike), *_less_accurate(alike, values, rounding)]
     entries = {party.label: party.claimed for party in (*parties, *(party for party, _ in measured))}
     rows = [_row(run, alike, entries, pulled) for run in runs] + [Row(m.label, "not installed") for m in missing]
-    broken = bool(shapes or any(run.failure for run in runs))
+    broken = bool(shapes or unmeasured or any(run.failure for run in runs))
     labels = [run.label for run in alike]
     sentences = [describe(d, _namer(alike, d), labels, witness) for d in differences]
     return CrossReport(
@@ -370,13 +374,16 @@ def _of_one_function(parties: Sequence[Party], values: Difference | None) -> lis
     return [some for some in found if some]
 
 
-def _less_accurate(runs: Sequence[_Run], values: Difference | None) -> list[str]:
+def _less_accurate(runs: Sequence[_Run], values: Difference | None, rounding: Mapping[str, RealArray]) -> list[str]:
     """Say where values of one function agree to fewer digits than rounding explains."""
     groups = [tuple(run.label for run in runs)] if values is None else values.groups
     lines = []
     for labels in groups:
         problems = [run.problem for run in runs if run.label in labels and run.problem is not None]
-        y, allowed = np.array([p.y for p in problems]), np.array([value_rounding(p) for p in problems])
+        y, allowed = (
+            np.array([p.y for p in problems]),
+            np.array([rounding[run.label] for run in runs if run.label in labels and run.problem is not None]),
+        )
         far = np.any(np.abs(y[:, None] - y[None]) > allowed[:, None] + allowed[None], axis=-1)
         if np.any(far):
             parts = group(labels, ~far)
@@ -386,12 +393,29 @@ def _less_accurate(runs: Sequence[_Run], values: Difference | None) -> list[str]
     return lines
 
 
-def _differing_values(runs: Sequence[_Run]) -> Difference | None:
+@contextmanager
+def _again(run: _Run, seed: int) -> Iterator[Problem]:
+    """Pin the generators again, which the check has given back, for evaluations after it."""
+    assert run.problem is not None
+    with pinned(run.call.backend, seed) as rewind, np.errstate(all="ignore"):
+        yield replace(run.problem, rewind=rewind)
+
+
+def _rounding(run: _Run, seed: int) -> RealArray:
+    """Measure how far rounding takes values; of a function that returns something else nearby, nothing is measured."""
+    with _again(run, seed) as problem:
+        try:
+            return value_rounding(problem)
+        except OutputChanged:
+            return np.zeros(problem.m)
+
+
+def _differing_values(runs: Sequence[_Run], rounding: Mapping[str, RealArray]) -> Difference | None:
     problems = [run.problem for run in runs if run.problem is not None]
     if len(problems) < 2:
         return None
     values = np.array([problem.y for problem in problems])
-    allowed = np.array([value_rounding(problem) for problem in problems])
+    allowed = np.array([rounding[run.label] for run in runs if run.problem is not None])
     size = np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values))
     for block in problems[0].outputs.blocks:
         size[block.slice] = np.max(size[block.slice], initial=0.0)
@@ -435,8 +459,7 @@ def _measured(runs: Sequence[_Run], parties: Sequence[Party], seed: int) -> list
             judged = judge(Witness(arena.reference, seed=seed), parties[0].claimed, run.problem.precision)
             run.problem.evaluations += arena.reference.evaluations
         excluded = bool(np.any((judged.verdict == DISAGREE) & (parties[0].judgement.verdict == AGREE)))
-        slopes = np.where(np.isfinite(judged.value), judged.value, parties[0].claimed)
-        found.append((Party(run.label, slopes, _agreeing(judged)), excluded))
+        found.append((Party(run.label, judged.value, _agreeing(judged)), excluded))
     return found
 
 
@@ -445,15 +468,15 @@ def _agreeing(judgement: Judgement) -> Judgement:
     return replace(judgement, verdict=np.zeros_like(judgement.verdict))
 
 
-def _pulled(runs: Sequence[_Run]) -> dict[str, RealArray]:
+def _pulled(runs: Sequence[_Run], seed: int) -> dict[str, RealArray]:
     """Pull one cotangent back through every implementation that has a reverse rule; by label, shape (n,)."""
     found = {}
     for run in runs:
         if run.problem is None or run.given.derivative is not None or not supports_vjp(run.given.backend):
             continue
         cotangent = signed_probes(np.random.default_rng(17), 1, run.problem.m)[0]
-        with suppress(Exception):  # what the rule raises is in its own report
-            found[run.label] = Reverse(run.problem).pull(cotangent)
+        with suppress(Exception), _again(run, seed) as problem:  # what the rule raises is in its own report
+            found[run.label] = Reverse(problem).pull(cotangent)
     return found
 
 

@@ -96,7 +96,11 @@ class CrossReport:
     def _all(self) -> str:
         if self.verdict is Verdict.AGREE:
             return "All agree, with each other and with finite differences of their own values."
-        return "They agree with each other; not every entry could be settled, as their own reports say."
+        if sum(bool(row.values) for row in self.rows) < 2:
+            return "Nothing was compared: fewer than two implementations could be."
+        return (
+            "They agree with each other as far as they were compared; the notes and their own reports say what was not."
+        )
 
     def save_baseline(self, path: str | PathLike[str], of: str) -> None:
         """Write the point, the value and the derivatives of one implementation to a file; see `Report.save_baseline`.
