@@ -86,6 +86,9 @@ BENT = 2.0**6
 SEEN = 2
 """So many cuts have to show it."""
 
+LONG = 2**12
+"""Of so many inputs all are never moved at once, and single ones along two lines: every point costs."""
+
 LOOKED = 16
 """Directions that are looked at, at most."""
 
@@ -128,14 +131,15 @@ def find_tolerance(witness: Witness, wanted: Mask, value: RealArray, gap: RealAr
     worst = np.max(np.where(wanted, gap, -1.0), axis=1, initial=-1.0)
     order = np.argsort(-worst, kind="stable")
     order = order[worst[order] >= 0]
-    height = _height(witness, wanted, value, gap)
+    long = witness.problem.n >= LONG
+    height = np.zeros(wanted.shape[1]) if long else _height(witness, wanted, value, gap)
     result[order] = np.where(wanted[order], RISES * height, 0.0)
     cost = 1500 * max(witness.problem.seconds, 1e-9)
     looked = int(np.clip(PATIENCE / cost, 1, LOOKED))
     for place, row in enumerate(order[:looked].tolist()):
         if place and not np.any(height > 0):
             break
-        for reach in _reaches(witness, row):
+        for reach in _reaches(witness, row)[: 2 if long else None]:
             outputs = np.flatnonzero(wanted[row] & ~(gap[row] <= result[row]))
             if not len(outputs):
                 break
