@@ -47,7 +47,7 @@ from xcheck.protocol import Backend, RealArray, supports_jvp, supports_vjp
 from xcheck.randomness import pinned
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
-from xcheck.report import DerivativeError, InconclusiveError, Power, Report
+from xcheck.report import Power, Report, require_agreement
 from xcheck.rules import (
     compare_again,
     compare_value,
@@ -188,10 +188,8 @@ def check(
             return replace(tested, evaluations=_evaluations(found))
 
     report = at_smooth_point(call, examine, seed) if smooth_points else examine(call)[0]
-    if raises and report.verdict is Verdict.DISAGREE:
-        raise DerivativeError(report)
-    if raises and report.verdict is Verdict.INCONCLUSIVE:
-        raise InconclusiveError(report)
+    if raises:
+        require_agreement(report)
     return report
 
 

@@ -36,7 +36,7 @@ from xcheck.protocol import RealArray, supports_jvp, supports_vjp
 from xcheck.randomness import pinned
 from xcheck.reference.grid import signed_probes
 from xcheck.reference.witness import Witness
-from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Row
+from xcheck.report import CrossReport, Row, require_agreement
 from xcheck.report.sentences import describe
 from xcheck.rounding import value_rounding
 from xcheck.verdict import Verdict
@@ -113,10 +113,8 @@ def crosscheck(
     for run in runs:
         _run(run, seed, witness, planned)
     report = _compare(runs, missing, ported, seed, witness is not None, perf_counter() - start)
-    if raises and report.verdict is Verdict.DISAGREE:
-        raise DerivativeError(report)
-    if raises and report.verdict is Verdict.INCONCLUSIVE:
-        raise InconclusiveError(report)
+    if raises:
+        require_agreement(report)
     return report
 
 
@@ -240,7 +238,7 @@ def _compare(
     rows = [_row(run, alike, entries, pulled) for run in runs] + [Row(m.label, "not installed") for m in missing]
     broken = bool(shapes or unmeasured or any(run.failure for run in runs))
     labels = [run.label for run in alike]
-    sentences = [describe(d, _namer(alike, d), labels, witness) for d in differences]
+    sentences = [describe(d, _name(alike, d), labels, witness) for d in differences]
     return CrossReport(
         _title(runs),
         tuple(rows),
@@ -416,9 +414,7 @@ def _differing_values(runs: Sequence[_Run], rounding: Mapping[str, RealArray]) -
         return None
     values = np.array([problem.y for problem in problems])
     allowed = np.array([rounding[run.label] for run in runs if run.problem is not None])
-    size = np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values))
-    for block in problems[0].outputs.blocks:
-        size[block.slice] = np.max(size[block.slice], initial=0.0)
+    size = problems[0].outputs.largest(np.max(np.abs(values), axis=0, initial=0.0, where=np.isfinite(values)))
     rounded = np.maximum(allowed, LESS_ACCURATE / 2 * size)
     return differing_values([run.label for run in runs], values, rounded)
 
@@ -507,12 +503,9 @@ def _what(claim: str, reference: str) -> str:
     return f"{claim.rpartition('/')[2]} vs {reference.rpartition('/')[2]}"
 
 
-def _namer(runs: Sequence[_Run], difference: Difference) -> Callable[[], str]:
-    def name() -> str:
-        problem = next(run.problem for run in runs if run.problem is not None)
-        if len(difference.place) == 1:
-            return problem.outputs.entry(difference.place[0])
-        row, output = difference.place
-        return problem.entry(output, row)
-
-    return name
+def _name(runs: Sequence[_Run], difference: Difference) -> str:
+    problem = next(run.problem for run in runs if run.problem is not None)
+    if len(difference.place) == 1:
+        return problem.outputs.entry(difference.place[0])
+    row, output = difference.place
+    return problem.entry(output, row)

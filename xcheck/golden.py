@@ -111,7 +111,7 @@ def _value_rounding(problem: Problem) -> RealArray:
 def _pull(problem: Problem, pull: Pull, cotangent: RealArray, comparisons: Sequence[Comparison]) -> Pulled:
     """Pull a cotangent back, and measure what a few ulps of the inputs do to the result."""
     value = pull.product(problem, cotangent)
-    largest = _largest(problem.inputs, np.where(np.isfinite(value), np.abs(value), 0.0))
+    largest = problem.inputs.largest(np.where(np.isfinite(value), np.abs(value), 0.0))
     allowed = rounding_of(problem, value, lambda p: pull.product(p, cotangent), 2)
     allowed += SUMMED * 2.0**-pull.precision * largest
     own = [c for c in comparisons if c.claim.source == pull.source]
@@ -273,7 +273,7 @@ def _compare_value(problem: Problem, baseline: Baseline) -> Comparison:
     size = np.maximum(*(np.where(np.isfinite(v), np.abs(v), 0.0) for v in (y, saved)))
     theirs = min(baseline.input_space.precision, baseline.output_space.precision)
     share, finite = _share(problem.precision, theirs), (np.isfinite(y), np.isfinite(saved))
-    least = np.maximum(share * _largest(problem.outputs, size), DOUBTED * allowed)
+    least = np.maximum(share * problem.outputs.largest(size), DOUBTED * allowed)
     same, far = _same(y, saved, allowed), _far(y, saved, least)
     codes, reasons = _agreeing(y.shape)
     _mark(codes, reasons, ~same, INCONCLUSIVE, LESS)
@@ -367,7 +367,7 @@ def _product_of(record: Recorded, cotangent: RealArray) -> Pulled | None:
 def _compare_pulled(problem: Problem, here: Pulled, saved: Pulled, random: bool) -> Comparison:
     allowed = here.allowed + saved.allowed
     size = np.maximum(*(np.where(np.isfinite(v), np.abs(v), 0.0) for v in (here.value, saved.value)))
-    largest = _largest(problem.inputs, size)
+    largest = problem.inputs.largest(size)
     # Beyond what the checks would have seen in an entry, a difference is no convention at a kink they did not see.
     unseen = 2 * sum(limit if np.isfinite(limit) else 0.0 for limit in (here.limit, saved.limit))
     least = np.maximum(_share(here.precision, saved.precision) * largest, unseen)
@@ -387,14 +387,6 @@ def _compare_pulled(problem: Problem, here: Pulled, saved: Pulled, random: bool)
 
 
 # Numbers against numbers
-
-
-def _largest(space: Space, size: RealArray) -> RealArray:
-    """Return, in every place, the largest number of its array."""
-    result = np.empty_like(size)
-    for block in space.blocks:
-        result[block.slice] = np.max(size[block.slice], initial=0.0)
-    return result
 
 
 def _share(*precisions: int) -> float:

@@ -124,9 +124,7 @@ def as_numpy(inputs: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _numpy(leaf: Any) -> Any:
-    if isinstance(leaf, float) and not isinstance(leaf, np.generic):
-        return np.asarray(leaf)
-    if isinstance(leaf, complex) and not isinstance(leaf, np.generic):
+    if isinstance(leaf, (float, complex)) and not isinstance(leaf, np.generic):
         return np.asarray(leaf)
     found = owner(leaf)
     return leaf if found is None or found.name == "numpy" else found.to_numpy(leaf)

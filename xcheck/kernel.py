@@ -162,9 +162,7 @@ def _excuse_tiny(twins: Twins, witness: Witness, found: Judgement) -> None:
     scale = witness.directions.scale[:, None]
     with np.errstate(invalid="ignore"):
         slopes = np.max(_finite(np.abs(found.value)) * scale, axis=0, initial=0.0)
-    size = np.maximum(slopes, np.abs(_finite(twins.reference.y)))
-    for block in twins.reference.outputs.blocks:
-        size[block.slice] = np.max(size[block.slice], initial=0.0)
+    size = twins.reference.outputs.largest(np.maximum(slopes, np.abs(_finite(twins.reference.y))))
     tiny = (found.verdict == DISAGREE) & (np.abs(found.value) <= TINY * twins.unit * size / scale)
     found.give_reason(tiny, np.arange(len(tiny)), BELOW_INNER)
 

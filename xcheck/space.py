@@ -210,6 +210,13 @@ class Space:
         """Split vectors along their last axis into arrays of the blocks' shapes and dtypes."""
         return [block.unpack(vectors[..., block.slice]) for block in self.blocks]
 
+    def largest(self, sizes: RealArray) -> RealArray:
+        """Return, in every place of a vector of sizes, the largest one of its block."""
+        result = np.empty_like(sizes)
+        for block in self.blocks:
+            result[block.slice] = np.max(sizes[block.slice], initial=0.0)
+        return result
+
     def block_of(self, i: int) -> Block:
         """Find the block that holds place `i`."""
         return next(block for block in self.blocks if i < block.start + block.size)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Coordinates, Rows
-from xcheck.reference.stairs import DIGITS, explained
+from xcheck.reference.stairs import applies, explained
 from xcheck.reference.windows import Mask
 from xcheck.reference.witness import Witness
 
@@ -126,7 +126,7 @@ def find_tolerance(witness: Witness, wanted: Mask, value: RealArray, gap: RealAr
         gap: how far the claim is from them; a line that explains it is the last one.
     """
     result = np.zeros(wanted.shape)
-    if not _applies(witness):
+    if not applies(witness):
         return result
     worst = np.max(np.where(wanted, gap, -1.0), axis=1, initial=-1.0)
     order = np.argsort(-worst, kind="stable")
@@ -166,12 +166,6 @@ def _height(witness: Witness, wanted: Mask, value: RealArray, gap: RealArray) ->
         found, _ = _jumps(_Line(witness, step, outputs), AWAY[k % 2], np.max(np.abs(value[:, outputs]), axis=0))
         height[outputs] = np.maximum(height[outputs], found)
     return height
-
-
-def _applies(witness: Witness) -> bool:
-    rounded = witness.problem.value_bits <= DIGITS and witness.grid.precision >= 24
-    plain = isinstance(witness.directions, Coordinates)
-    return plain and rounded and not witness.stepped and witness.sampler.repeatable
 
 
 def _input(witness: Witness, row: int) -> RealArray:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from os import PathLike
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from xcheck.agreement import Difference
 from xcheck.report.document import Report
+from xcheck.report.judged import Judged
 from xcheck.report.plain import plain
 from xcheck.verdict import Verdict
 
@@ -42,7 +43,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class CrossReport:
+class CrossReport(Judged):
     """What a cross-check found.
 
     Attributes:
@@ -67,19 +68,6 @@ class CrossReport:
     reports: Mapping[str, Report] = field(default_factory=dict)
     evaluations: int = 0
     seconds: float = field(default=0.0, compare=False)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the verdict is AGREE."""
-        return self.verdict is Verdict.AGREE
-
-    def __bool__(self) -> NoReturn:
-        """Refuse: a verdict has three values.
-
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError("a report has three verdicts and no truth value; use report.ok, or report.verdict")
 
     def __str__(self) -> str:
         """Return the report as plain text: the verdict, the matrix, who is wrong, what was not compared."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from xcheck.comparison import Comparison
+from xcheck.report.judged import Judged
 from xcheck.report.plain import plain
 from xcheck.report.power import Power
 from xcheck.report.text import render
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Judged):
     """What a check found.
 
     Attributes:
@@ -48,19 +49,6 @@ class Report:
     def verdict(self) -> Verdict:
         """The worst verdict of the comparisons; INCONCLUSIVE if there are none."""
         return Verdict.worst(c.verdict for c in self.comparisons)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the verdict is AGREE."""
-        return self.verdict is Verdict.AGREE
-
-    def __bool__(self) -> NoReturn:
-        """Refuse: a verdict has three values.
-
-        Raises:
-            TypeError: always.
-        """
-        raise TypeError("a report has three verdicts and no truth value; use report.ok, or report.verdict")
 
     def __str__(self) -> str:
         """Return the report as plain text."""
@@ -154,3 +142,17 @@ class InconclusiveError(AssertionError):
         """Carry `report`; its text is the message."""
         super().__init__(str(report))
         self.report = report
+
+
+def require_agreement(report: Report | CrossReport) -> None:
+    """Raise on anything but agreement.
+
+    Raises:
+        DerivativeError: the verdict is DISAGREE.
+        InconclusiveError: it is INCONCLUSIVE.
+    """
+    __tracebackhide__ = True
+    if report.verdict is Verdict.DISAGREE:
+        raise DerivativeError(report)
+    if report.verdict is Verdict.INCONCLUSIVE:
+        raise InconclusiveError(report)

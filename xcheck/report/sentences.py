@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from xcheck.agreement import Cause, Difference
 
 
-def describe(difference: Difference, name: Callable[[], str], labels: Sequence[str], witness: bool = False) -> str:
+def describe(difference: Difference, name: str, labels: Sequence[str], witness: bool = False) -> str:
     """Write one difference as a sentence or two.
 
     Args:
@@ -18,7 +18,7 @@ def describe(difference: Difference, name: Callable[[], str], labels: Sequence[s
         witness: whether slopes were measured on a witness.
     """
     if difference.cause is Cause.WRONG:
-        text = _wrong(difference, name(), labels, witness)
+        text = _wrong(difference, name, labels, witness)
         return text + _more(difference)
     who = {
         Cause.FUNCTION: _another_function,
@@ -26,7 +26,7 @@ def describe(difference: Difference, name: Callable[[], str], labels: Sequence[s
         Cause.NOT_FINITE: _not_finite,
         Cause.UNSETTLED: _unsettled,
     }[difference.cause]
-    return who(difference, name()) + _more(difference)
+    return who(difference, name) + _more(difference)
 
 
 def _more(difference: Difference) -> str:
@@ -52,9 +52,8 @@ def _wrong(d: Difference, name: str, labels: Sequence[str], witness: bool) -> st
     verb = "is" if len(d.blamed) == 1 else "are"
     whose = "witness=" if witness else f"{d.blamed[0]}'s own values"
     own = f"; finite differences of {whose} give {_measured(d)}" if d.measured else ""
-    alone = " stands alone:" if len(d.blamed) == 1 and len(labels) > 2 else f" {verb} wrong:"
-    text = f"{_listed(d.blamed)}{alone} {name} is {_numbers(d)}{own}."
-    return text if " wrong:" in text else text.replace(" stands alone:", " is wrong and stands alone:")
+    alone = " and stands alone" if len(d.blamed) == 1 and len(labels) > 2 else ""
+    return f"{_listed(d.blamed)} {verb} wrong{alone}: {name} is {_numbers(d)}{own}."
 
 
 def _measured(d: Difference) -> str:
