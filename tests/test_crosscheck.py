@@ -171,7 +171,8 @@ def test_one_that_raises_leaves_the_others_compared() -> None:
 
     report = xcheck.crosscheck({"torch": torch.tanh, "jax": broken, "numpy": np.tanh}, np.ones(2), raises=False)
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert report.rows[1].state == "raised ZeroDivisionError: here"
+    assert report.rows[1].state == "raised ZeroDivisionError"
+    assert "jax: raised ZeroDivisionError: here" in report.notes
     assert report.rows[0].values == {"numpy": pytest.approx(16, abs=2)}
 
 
@@ -309,7 +310,7 @@ def test_what_cannot_be_measured_does_not_agree() -> None:
     functions = {"numpy": lambda x: np.where(x == 1.0, np.sin(x), np.nan), "torch": torch.sin}
     report = xcheck.crosscheck(functions, np.ones(2), raises=False)
     assert report.verdict is Verdict.INCONCLUSIVE
-    assert any("no slope could be measured" in note for note in report.notes)
+    assert any("4 of 4 slopes could not be measured" in note for note in report.notes)
 
 
 def test_generators_are_left_as_they_were() -> None:
@@ -329,3 +330,66 @@ def test_nothing_compared_is_said() -> None:
 
     report = xcheck.crosscheck({"torch": broken, "jax": broken}, np.ones(2), raises=False)
     assert "Nothing was compared" in str(report)
+
+
+def test_every_cell_says_what_two_implementations_are_to_each_other() -> None:
+    functions = {
+        "torch": torch.relu,
+        "jax": lambda x: jnp.where(x >= 0, x, 0.0),
+        "tensorflow": lambda x: tf.nn.relu(x) + 1.0,
+        "numpy": lambda x: np.maximum(x, 0.0),
+    }
+    report = xcheck.crosscheck(functions, np.array([0.0, 1.0]), raises=False)
+    rows = {row.label: row for row in report.rows}
+    assert rows["torch"].agreement == {"jax": "convention", "tensorflow": "another function", "numpy": "agree in part"}
+    assert rows["jax"].agreement["torch"] == "convention"
+    assert rows["numpy"].derivatives["torch"] > 8
+    assert json.loads(json.dumps(report.to_dict()))["rows"]["torch"]["agreement"]["jax"] == "convention"
+    assert "convention" in str(report)
+    assert "Jacobian differs" in str(report)
+
+
+def test_derivatives_that_are_zero_but_for_rounding_agree() -> None:
+    functions = {"torch": lambda x: torch.sin(x) ** 2 + torch.cos(x) ** 2, "jax": lambda x: jnp.ones_like(x) + 0 * x}
+    report = xcheck.crosscheck(functions, np.array([0.3, 1.1]))
+    assert report.rows[0].agreement == {"jax": "agree"}
+    assert "differs" not in str(report)
+
+
+def test_one_triangle_of_a_symmetric_matrix_is_a_convention() -> None:
+    matrix = np.array([[3.0, 0.5, 0.2], [0.5, 2.0, -0.3], [0.2, -0.3, 1.0]])
+    functions = dict(zip(("torch", "jax", "tensorflow"), LINALG, strict=True))
+    report = xcheck.crosscheck(functions, matrix, raises=False)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert causes(report) == {Cause.CONVENTION}
+    assert "each of these is right for symmetric changes of it" in report.findings[0]
+    report = xcheck.crosscheck(functions | {"tensorflow": spoiled_eigenvalues}, matrix, raises=False)
+    assert {label for d in report.differences if d.cause is Cause.WRONG for label in d.blamed} == {"tensorflow"}
+
+
+LINALG = (torch.linalg.eigvalsh, jnp.linalg.eigvalsh, tf.linalg.eigvalsh)
+
+
+@tf.custom_gradient
+def spoiled_eigenvalues(x: Any) -> Any:
+    values, vectors = tf.linalg.eigh(x)
+
+    def pull(cotangent: Any) -> Any:
+        return 1.01 * vectors @ tf.linalg.diag(cotangent) @ tf.transpose(vectors)
+
+    return values, pull
+
+
+def test_inputs_and_outputs_that_do_not_correspond_are_counted() -> None:
+    two = {"torch": lambda x: (x, x), "jax": lambda x: (x, x), "tensorflow": lambda x: x}
+    report = xcheck.crosscheck(two, np.ones(2), raises=False)
+    assert any("tensorflow: returns (2,), where torch returns (2,), (2,); it is left out" in n for n in report.notes)
+
+
+def test_long_failures_are_short_in_the_table_and_whole_below() -> None:
+    def broken(x: Any) -> Any:
+        raise ValueError("a long story: of a failure")
+
+    report = xcheck.crosscheck({"torch": torch.sin, "jax": jnp.sin, "tensorflow": broken}, np.ones(2), raises=False)
+    assert report.rows[2].state == "raised ValueError"
+    assert any("a long story: of a failure" in note for note in report.notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 from pathlib import Path
 
@@ -18,12 +19,18 @@ def without_cost(text: str) -> list[str]:
     return [line for line in text.strip().splitlines() if not line.startswith("  cost")]
 
 
-def test_the_first_example_prints_what_stands_below_it(torch) -> None:
-    (language, code), (plain, expected) = blocks()[:2]
-    assert (language, plain) == ("python", "")
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(compile(code, str(README), "exec"), {})  # the snippet is ours
-    assert without_cost(printed.getvalue()) == without_cost(expected)
+def test_examples_print_what_stands_below_them(torch, jax) -> None:
+    found, namespace, compared = blocks(), {}, 0
+    for (language, code), (following, expected) in itertools.pairwise(found):
+        if language != "python":
+            continue
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(code, str(README), "exec"), namespace)  # the snippets are ours
+        if printed.getvalue():
+            assert not following, f"nothing shows what is printed by {code}"
+            assert without_cost(printed.getvalue()) == without_cost(expected)
+            compared += 1
+    assert compared > 1
 
 
 def test_the_commands_are_targets_of_the_makefile() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,7 @@ class Difference:
         blamed: the labels that are wrong.
         slopes: the one-sided slopes there, if any implementation's values have them.
         measured: the slope of the blamed one's own values, with its error bar.
+        symmetric: whether it is by symmetric changes of a matrix that the claims are right.
         count: how many entries differ for this cause.
     """
 
@@ -74,6 +76,7 @@ class Difference:
     blamed: tuple[str, ...] = ()
     slopes: tuple[float, float] | None = None
     measured: tuple[float, float] | None = None
+    symmetric: bool = False
     count: int = field(default=1)
 
 
@@ -147,7 +150,7 @@ def _causes(parties: Sequence[Party], claimed: RealArray, apart: Mask) -> NDArra
     """Return why every entry is one to speak of, or None, shape (n, m)."""
     codes = np.array([party.judgement.verdict for party in parties])
     open_ = np.any(codes == INCONCLUSIVE, axis=0)
-    missing = np.any([party.judgement.missing() for party in parties], axis=0)
+    missing = np.any([party.judgement.missing() | party.judgement.symmetric() for party in parties], axis=0)
     lost = np.any(~np.isfinite(claimed), axis=0)
     result = np.full(apart.shape, None)
     rules = (
@@ -180,7 +183,8 @@ def _difference(
     slopes = next((p.judgement.slopes[place] for p in parties if place in p.judgement.slopes), None)
     own = next((p.judgement for p in parties if p.label in blamed), None)
     measured = None if own is None else (float(own.value[place]), float(own.bar[place]))
-    return Difference(cause, place, groups, numbers, blamed, slopes, measured)
+    symmetric = cause is Cause.CONVENTION and any(p.judgement.symmetric()[place] for p in parties)
+    return Difference(cause, place, groups, numbers, blamed, slopes, measured, symmetric)
 
 
 def _allowed(party: Party) -> RealArray:
@@ -192,11 +196,15 @@ def _allowed(party: Party) -> RealArray:
 
 
 def _same(numbers: RealArray, allowed: RealArray) -> Mask:
-    """Tell which of k arrays are the same where, shape (k, k, ...)."""
-    a, b = numbers[:, None], numbers[None]
-    with np.errstate(invalid="ignore"):
-        close = np.abs(a - b) <= allowed[:, None] + allowed[None]
-    return np.asarray(close | (a == b) | (np.isnan(a) & np.isnan(b)))
+    """Tell which of k arrays are the same where, shape (k, k, ...); pair by pair, for they may be large."""
+    k = len(numbers)
+    result = np.ones((k, k, *numbers.shape[1:]), bool)
+    for i, j in combinations(range(k), 2):
+        a, b = numbers[i], numbers[j]
+        with np.errstate(invalid="ignore"):
+            close = np.abs(a - b) <= allowed[i] + allowed[j]
+        result[i, j] = result[j, i] = close | (a == b) | (np.isnan(a) & np.isnan(b))
+    return result
 
 
 def _excess(claimed: RealArray, parties: Sequence[Party]) -> RealArray:

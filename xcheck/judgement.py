@@ -199,6 +199,10 @@ class Judgement:
             open_ &= np.isin(self.reason, [SENTENCES.index(sentence) for sentence in MISSING])
         return np.asarray(open_)
 
+    def symmetric(self) -> Mask:
+        """Tell which entries are right for symmetric changes of a matrix of which one triangle is read."""
+        return np.asarray((self.verdict == INCONCLUSIVE) & (self.reason == SENTENCES.index(ONE_TRIANGLE)))
+
     def suspected(self) -> Mask:
         """Tell which entries disagree, or would if a second reading had not allowed them."""
         vetoed = (self.verdict == INCONCLUSIVE) & np.isin(self.reason, [SENTENCES.index(v) for v in VETOES[1:]])

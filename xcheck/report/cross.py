@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from xcheck.agreement import Difference
+from xcheck.agreement import MOST_DIGITS, Difference
 from xcheck.report.document import Report
 from xcheck.report.judged import Judged
 from xcheck.report.plain import plain
@@ -32,6 +32,7 @@ class Row:
         verdicts: of its own comparisons, such as "vjp vs finite differences".
         values: to how many decimal digits its values agree with those of every other one.
         derivatives: the same of its derivative.
+        agreement: what each other one is to it: "agree", or why they differ.
     """
 
     label: str
@@ -40,6 +41,7 @@ class Row:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     values: Mapping[str, float] = field(default_factory=dict)
     derivatives: Mapping[str, float] = field(default_factory=dict)
+    agreement: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,13 +136,19 @@ def _matrix(rows: tuple[Row, ...]) -> str:
 
 
 def _cell(row: Row, other: Row) -> str:
+    """Write what two implementations are to each other, and to how many digits; one line each."""
     if row is other or other.label not in row.values:
         return "-"
-    value = f"value {_digits(row.values[other.label])}"
-    if other.label not in row.derivatives:
-        return value
-    return f"{value}, {row.quantity or 'derivative'} {_digits(row.derivatives[other.label])}"
+    word = row.agreement.get(other.label, "")
+    lines = [word, f"value {_digits(row.values[other.label], word)}"]
+    if other.label in row.derivatives:
+        lines.append(f"{row.quantity or 'slopes'} {_digits(row.derivatives[other.label], word)}")
+    return "\n".join(lines)
 
 
-def _digits(number: float) -> str:
-    return "same" if number >= 17 else f"{number:.0f} digits" if number >= 1 else "differs"
+def _digits(number: float, word: str) -> str:
+    if number >= MOST_DIGITS:
+        return "same"
+    if number >= 1:
+        return f"{int(number)} digits"
+    return "zero to rounding" if word.startswith("agree") else "differs"

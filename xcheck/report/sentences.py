@@ -63,13 +63,19 @@ def _measured(d: Difference) -> str:
 
 
 def _convention(d: Difference, name: str) -> str:
-    where = "there is no derivative there"
-    if d.slopes is not None:
-        where = f"the slopes to its two sides are {_slope(d.slopes[0])} and {_slope(d.slopes[1])}"
-    if d.slopes is not None and all(_between(v, d.slopes) for v in d.numbers.values()):
-        where += ", and all of these are valid generalised derivatives"
     kind = "different conventions" if len(d.groups) > 1 else "the same convention"
-    return f"They follow {kind}: {name} is {_numbers(d)}; {where}."
+    return f"They follow {kind}: {name} is {_numbers(d)}; {_ground(d)}."
+
+
+def _ground(d: Difference) -> str:
+    """Say what leaves a choice at this place."""
+    if d.symmetric:
+        return "of a symmetric matrix one triangle is read, and each of these is right for symmetric changes of it"
+    if d.slopes is None:
+        return "there is no derivative there"
+    where = f"the slopes to its two sides are {_slope(d.slopes[0])} and {_slope(d.slopes[1])}"
+    valid = all(_between(v, d.slopes) for v in d.numbers.values())
+    return f"{where}, and all of these are valid generalised derivatives" if valid else where
 
 
 def _between(value: float, slopes: tuple[float, float]) -> bool:
