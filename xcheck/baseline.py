@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -116,6 +116,7 @@ class Baseline:
         random: whether the function drew random numbers.
         verdict: of the check.
         path: the file that it was read from.
+        parameters: which of the inputs are parameters of the function, by their names; and what it calls them itself.
     """
 
     function: str
@@ -131,6 +132,7 @@ class Baseline:
     random: bool = False
     verdict: Verdict = Verdict.INCONCLUSIVE
     path: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, NDArray[Any]]:
@@ -174,6 +176,7 @@ class Baseline:
             "versions": dict(self.versions),
             "inputs": _described(self.input_space),
             "outputs": _described(self.output_space),
+            "parameters": dict(self.parameters),
             "derivatives": [
                 {"source": d.source, "quantity": d.quantity, "precision": d.precision} for d in self.derivatives
             ],
@@ -300,7 +303,17 @@ def _read(about: Mapping[str, Any], archive: Mapping[str, NDArray[Any]], path: s
         bool(about["random"]),
         Verdict(about["verdict"]),
         path,
+        _parameters(about, inputs),
     )
+
+
+def _parameters(about: Mapping[str, Any], inputs: Space) -> dict[str, str]:
+    """Read which inputs are parameters; files that were written before that was kept do not tell."""
+    found = {str(name): str(own) for name, own in dict(about.get("parameters", {})).items()}
+    unknown = [name for name in found if name not in {block.name for block in inputs.blocks}]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is said to be a parameter, and no input has that name")
+    return found
 
 
 def _reals(archive: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, ...]) -> RealArray:

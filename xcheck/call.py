@@ -142,6 +142,10 @@ class Call:
         """Return the call with its constant floating-point arrays in 64 bits, to go with 64-bit inputs."""
         return replace(self, leaves=tuple(_widened(leaf, self.backend) for leaf in self.leaves))
 
+    def parameters(self) -> dict[str, str]:
+        """Return the function's own names of its parameters that vary, by the names of the leaves."""
+        return {leaf.name: str(leaf.path[0]) for leaf in self.varying if leaf.is_parameter}
+
     def unchecked(self) -> list[str]:
         """Say of every input that is held constant that it is, and why; and which parameters are."""
         lines = [f"{leaf.name}: {leaf.constant}" for leaf in self.constant]
@@ -161,12 +165,21 @@ def read_call(
     kwargs: Mapping[str, Any] | None = None,
     backend: str | Backend | None = None,
     wrt: Wrt = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Call:
     """Open a call: find the backend, name the leaves, and decide which of them vary.
 
     Floating-point and complex arrays vary, and so do positional Python floats of NumPy functions. Integers, booleans,
     strings and keyword floats are held constant. A module of the backend brings its named parameters along, inside
     layouts and invariants too, and so does a layout with `parameters=`. NumPy arrays become arrays of the backend.
+
+    Args:
+        function: the function, or a module.
+        inputs: its positional arguments.
+        kwargs: its keyword arguments.
+        backend: its framework; that of the inputs if None.
+        wrt: which inputs vary: positions or names; all that can if None.
+        parameters: values of the function's parameters by name, in place of its own.
 
     Raises:
         TypeError: `function` is not callable, an input is an `np.matrix`, two frameworks are mixed, nothing varies.
@@ -184,9 +197,9 @@ def read_call(
     chosen = _choose_backend(function, backend, [*given, *_named_tree(held_tree(function))])
     bound = bind(function, chosen, title)
     if bound is not None:
-        function = bound.function
-        named = [*_parameter_leaves(bound.values, {leaf.argument for leaf in named}), *named]
-        values, structure = flatten(((bound.values, *tree[0]), tree[1]))
+        function, own = bound.function, bound.values if parameters is None else dict(parameters)
+        named = [*_parameter_leaves(own, {leaf.argument for leaf in named}), *named]
+        values, structure = flatten(((own, *tree[0]), tree[1]))
     leaves = tuple(_classify(leaf, value, chosen) for leaf, value in zip(named, values, strict=True))
     hidden = _hidden_module(function) if bound is None else ""
     call = Call(function, chosen, structure, _select(leaves, wrt), title, bound is not None, hidden)

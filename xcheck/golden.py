@@ -7,7 +7,7 @@ both tolerances; beyond that, values of one function cannot have both slopes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,6 +101,7 @@ def make_baseline(
         pulled,
         problem.random,
         Verdict.worst(c.verdict for c in comparisons),
+        parameters=problem.call.parameters(),
     )
 
 
@@ -139,13 +140,16 @@ class Matched:
 
 
 def match(problem: Problem, baseline: Baseline) -> Matched:
-    """Find a problem's inputs among a baseline's: by their names if those are the same, else in their order.
+    """Find a problem's inputs among a baseline's.
+
+    Parameters are paired by their names. Inputs are paired by theirs if those are the same, else in their order.
 
     Raises:
-        ValueError: inputs have other shapes or are at another point, or outputs have other shapes.
+        ValueError: parameters have other names; inputs have other shapes or are at another point; or outputs have
+            other shapes.
     """
     given = _given(baseline)
-    order = _paired(problem.inputs.blocks, baseline.input_space.blocks)
+    order = _paired(problem, baseline, given)
     theirs = [baseline.input_space.blocks[k] for k in order]
     _require_shapes("inputs", problem.inputs.blocks, theirs, given)
     _require_shapes("outputs", problem.outputs.blocks, baseline.output_space.blocks, given)
@@ -157,17 +161,48 @@ def match(problem: Problem, baseline: Baseline) -> Matched:
     return Matched(ordered, exact, _notes(problem, baseline, theirs, exact))
 
 
-def _paired(mine: Sequence[Block], theirs: Sequence[Block]) -> list[int]:
+def _paired(problem: Problem, baseline: Baseline, given: str) -> list[int]:
+    """Return, for every input of the problem, its place among the baseline's."""
+    mine, theirs = (space.blocks for space in (problem.inputs, baseline.input_space))
     names = [block.name for block in theirs]
     if sorted(names) == sorted(block.name for block in mine):
         return [names.index(block.name) for block in mine]
-    return list(range(len(names)))
+    own = problem.call.parameters()
+    _require_parameters(problem, baseline, given)
+    known = {parameter: names.index(name) for name, parameter in baseline.parameters.items()}
+    rest = [k for k, name in enumerate(names) if name not in baseline.parameters]
+    inputs = [block.name for block in mine if block.name not in own]
+    if sorted(inputs) == sorted(names[k] for k in rest):
+        rest = [names.index(name) for name in inputs]
+    following = iter(rest)
+    found = [known[own[b.name]] if b.name in own else next(following, -1) for b in mine]
+    return [*(k for k in found if k >= 0), *following]
+
+
+def _require_parameters(problem: Problem, baseline: Baseline, given: str) -> None:
+    own, saved = (set(names.values()) for names in (problem.call.parameters(), baseline.parameters))
+    constant = {str(leaf.path[0]) for leaf in problem.call.constant if leaf.is_parameter}
+    for name in sorted(own ^ saved):
+        who, other = (given, problem.call.title) if name in saved else (problem.call.title, given)
+        why = "it is held constant here" if name in constant else f"{other} has none of that name"
+        raise ValueError(
+            f"{who} has the parameter {name!r}, and {why}. Parameters in the baseline: {_listed(saved)}; here: "
+            f"{_listed(own)}. Accepted: the same names. xcheck.layout(f, names={{name in the baseline: name here}}) "
+            "gives others, and its parameters=tree makes parameters of a tree."
+        )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
 
 
 def _require_shapes(what: str, mine: Sequence[Block], theirs: Sequence[Block], given: str) -> None:
-    if [(b.shape, b.is_complex) for b in mine] == [(b.shape, b.is_complex) for b in theirs]:
-        return
-    raise ValueError(f"{given} has other {what}: {_shapes(theirs)}. Here they are {_shapes(mine)}.")
+    if len(mine) == len(theirs):
+        pairs = zip(mine, theirs, strict=True)
+        apart = [(a, b) for a, b in pairs if (a.shape, a.is_complex) != (b.shape, b.is_complex)]
+        mine, theirs = [a for a, _ in apart], [b for _, b in apart]
+    if mine or theirs:
+        raise ValueError(f"{given} has other {what}: {_shapes(theirs)}. Here they are {_shapes(mine)}.")
 
 
 def _shapes(blocks: Sequence[Block]) -> str:
