@@ -421,6 +421,13 @@ def test_parameters_are_paired_by_name_across_frameworks(tmp_path: Path, torch: 
         xcheck.check(xcheck.layout(apply, names=swapped, parameters=tree), X, backend="jax", baseline=path)
 
 
+def test_cross_checks_save_parameters_by_name(tmp_path: Path, torch: Any, jax: Any) -> None:
+    apply, tree, names = ported(torch, jax)
+    functions = {"torch": network(torch), "jax": xcheck.layout(apply, names=names, parameters=tree)}
+    xcheck.crosscheck(functions, X).save_baseline(tmp_path / "net.npz", of="jax")
+    assert xcheck.check(network(torch), X, baseline=tmp_path / "net.npz").ok
+
+
 def test_parameters_of_other_names_are_named(tmp_path: Path, torch: Any, jax: Any) -> None:
     path = saved(tmp_path / "net.npz", network(torch), X)
     apply, tree, names = ported(torch, jax)

@@ -135,7 +135,7 @@ def _read_runs(
         own = bound[given.label]
         _require_the_same(found[0].label, first, given.label, own)
         assert own is not None
-        runs.append(_Run(given, read_call(own.function, (first.values, *arrays), kwargs, given.backend, wrt)))
+        runs.append(_Run(given, read_call(given.function, arrays, kwargs, given.backend, wrt, first.values)))
         ported += _other_parameters(found[0].label, first.values, given.label, own.values)
     return runs, ported
 
