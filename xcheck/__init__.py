@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from xcheck.checks import check
     from xcheck.comparison import Comparison, Entry
     from xcheck.crosschecks import crosscheck
-    from xcheck.gauges import invariant
+    from xcheck.invariants import invariant
     from xcheck.measurement import finite_difference, gradient, jacobian, jacobian_diagonal
     from xcheck.registry import backends
     from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Power, Report
@@ -52,7 +52,7 @@ _HOMES = {
     "checks": ("check",),
     "comparison": ("Comparison", "Entry"),
     "crosschecks": ("crosscheck",),
-    "gauges": ("invariant",),
+    "invariants": ("invariant",),
     "measurement": ("finite_difference", "gradient", "jacobian", "jacobian_diagonal"),
     "registry": ("backends",),
     "report": ("CrossReport", "DerivativeError", "InconclusiveError", "Power", "Report"),
