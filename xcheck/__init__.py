@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xcheck.archive import load_baseline
     from xcheck.axes import layout
-    from xcheck.baseline import Baseline, load_baseline
+    from xcheck.baseline import Baseline
     from xcheck.checks import check
     from xcheck.comparison import Comparison, Entry
     from xcheck.crosschecks import crosscheck
@@ -47,8 +48,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "archive": ("load_baseline",),
     "axes": ("layout",),
-    "baseline": ("Baseline", "load_baseline"),
+    "baseline": ("Baseline",),
     "checks": ("check",),
     "comparison": ("Comparison", "Entry"),
     "crosschecks": ("crosscheck",),
