@@ -40,18 +40,34 @@ class TensorflowBackend:
         return isinstance(leaf, tuple(kind for kind in kinds if kind is not None))
 
     def from_numpy(self, array: NDArray[Any], /, like: Any = None) -> Any:
-        """Copy `array` into a tensor of the same dtype, on the device of `like`."""
+        """Copy `array` into a tensor of the same dtype, on the device of `like`; TensorFlow itself always copies."""
         import tensorflow as tf
 
         device = getattr(like, "device", None) if self.owns(like) else None
         with tf.device(device or None):
-            return tf.constant(np.array(array, order="C", subok=False), dtype=tf.as_dtype(array.dtype))
+            return tf.constant(np.asarray(array, order="C"), dtype=tf.as_dtype(array.dtype))
 
     def to_numpy(self, array: Any, /) -> NDArray[Any]:
         """Copy a tensor, a variable, a sparse gradient or a number."""
         import tensorflow as tf
 
-        return np.array(tf.convert_to_tensor(array).numpy())
+        return np.asarray(tf.convert_to_tensor(array).numpy())  # which is a copy
+
+    def view(self, array: Any, /) -> NDArray[Any]:
+        """Return the memory of a tensor or variable on the CPU as a NumPy array.
+
+        Raises:
+            BufferError: it is on another device, or DLPack and NumPy have no such dtype.
+        """
+        import tensorflow as tf
+
+        tensor = tf.convert_to_tensor(array)
+        if not tensor.device.endswith("CPU:0"):
+            raise BufferError(f"a tensor on {tensor.device} shares no memory with NumPy")
+        try:
+            return np.from_dlpack(tensor)
+        except (RuntimeError, tf.errors.OpError) as error:
+            raise BufferError(str(error)) from error
 
     def describe(self) -> dict[str, str]:
         """Tell the devices, and the settings that numbers depend on."""

@@ -1,0 +1,82 @@
+"""How inputs get from one framework to another: own buffers, one copy each; on request none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from xcheck.implementation import as_numpy
+from xcheck.protocol import supports_view
+
+X = np.arange(12.0).reshape(3, 4)
+
+
+def address(array: Any) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128", "int32", "bool"])
+def test_on_request_memory_is_read_in_place(backend: Any, dtype: str) -> None:
+    native = backend.from_numpy(X.astype(dtype))
+    if backend.name == "numpy":
+        assert as_numpy([native], share=True)[0] is native
+        return
+    first, second = as_numpy([native, {"a": [native]}], share=True)
+    np.testing.assert_array_equal(first, X.astype(dtype))
+    assert first.dtype == dtype
+    assert address(first) == address(second["a"][0])
+    assert not first.flags.writeable
+
+
+def test_what_changes_in_torch_shows_in_numpy(torch: Any) -> None:
+    tensor = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    copied, shared = as_numpy([tensor])[0], as_numpy([tensor], share=True)[0]
+    with torch.no_grad():
+        tensor[1] = 5.0
+    assert copied.tolist() == [0.0, 0.0, 0.0]
+    assert shared.tolist() == [0.0, 5.0, 0.0]
+
+
+def test_the_memory_is_that_of_jax(jax: Any) -> None:
+    array = jax.numpy.ones(3, "float32")
+    assert address(as_numpy([array], share=True)[0]) == array.unsafe_buffer_pointer()
+    assert address(as_numpy([array])[0]) != array.unsafe_buffer_pointer()
+
+
+def test_what_cannot_be_read_in_place_is_named(backend: Any) -> None:
+    if backend.name == "numpy":
+        assert not supports_view(backend)
+        return
+    native = backend.from_numpy(X.astype(ml_dtypes.bfloat16))
+    assert as_numpy([native])[0].dtype == ml_dtypes.bfloat16
+    with pytest.raises(BufferError, match=rf"share=True, and inputs\[1\]\['a'\], of {backend.name} and dtype .*bfloat16"):
+        as_numpy([X, {"a": native}], share=True)
+
+
+def test_views_that_negate_have_no_memory_of_their_own(torch: Any) -> None:
+    tensor = torch.ones(3, dtype=torch.complex128).conj()
+    with pytest.raises(BufferError, match="has no memory that NumPy could read"):
+        as_numpy([tensor], share=True)
+    assert as_numpy([tensor.imag])[0].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_conversions_have_memory_of_their_own(backend: Any) -> None:
+    given = X.copy()
+    native = backend.from_numpy(given)
+    given[0, 0] = 7.0
+    back = backend.to_numpy(native)
+    back[0, 1] = 8.0
+    np.testing.assert_array_equal(backend.to_numpy(native), X)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "int8", "bool", "complex64"])
+@pytest.mark.parametrize("shape", [(), (0,), (5,), (2, 3)])
+def test_conversions_keep_shapes_and_dtypes(backend: Any, dtype: str, shape: tuple[int, ...]) -> None:
+    kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    given = np.ones((*shape, 3), kind)[..., 1]  # not contiguous
+    back = np.asarray(backend.to_numpy(backend.from_numpy(given)))
+    assert back.dtype == kind
+    np.testing.assert_array_equal(back, given)
