@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import xcheck
 from xcheck.implementation import as_numpy
 from xcheck.protocol import supports_view
 
@@ -52,7 +53,9 @@ def test_what_cannot_be_read_in_place_is_named(backend: Any) -> None:
         return
     native = backend.from_numpy(X.astype(ml_dtypes.bfloat16))
     assert as_numpy([native])[0].dtype == ml_dtypes.bfloat16
-    with pytest.raises(BufferError, match=rf"share=True, and inputs\[1\]\['a'\], of {backend.name} and dtype .*bfloat16"):
+    with pytest.raises(
+        BufferError, match=rf"share=True, and inputs\[1\]\['a'\], of {backend.name} and dtype .*bfloat16"
+    ):
         as_numpy([X, {"a": native}], share=True)
 
 
@@ -80,3 +83,14 @@ def test_conversions_keep_shapes_and_dtypes(backend: Any, dtype: str, shape: tup
     back = np.asarray(backend.to_numpy(backend.from_numpy(given)))
     assert back.dtype == kind
     np.testing.assert_array_equal(back, given)
+
+
+def test_cross_checks_leave_shared_inputs_as_they_are(torch: Any, jax: Any) -> None:
+    x = torch.tensor([0.3, -1.0], dtype=torch.float64)
+    before = x.clone()
+    functions = {"torch": lambda x: x.mul_(1.0).tanh(), "jax": jax.numpy.tanh}
+    report = xcheck.crosscheck(functions, x, share=True, raises=False)
+    assert torch.equal(x, before)
+    assert report.rows[0].values["jax"] > 14
+    with pytest.raises(BufferError, match=r"inputs\[0\], of torch and dtype torch\.bfloat16, cannot be read in place"):
+        xcheck.crosscheck(functions, x.bfloat16(), share=True)
