@@ -75,6 +75,17 @@ def test_conversions_have_memory_of_their_own(backend: Any) -> None:
     np.testing.assert_array_equal(backend.to_numpy(native), X)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128", "int64", "bfloat16"])
+def test_long_arrays_have_memory_of_their_own(backend: Any, dtype: str) -> None:
+    kind = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    given = np.arange(2**20).astype(kind).reshape(2**10, -1).T
+    native, before = backend.from_numpy(given), given.copy()
+    given[0, 0] = given[-1, -1] = 7
+    back = np.asarray(backend.to_numpy(native))
+    assert back.dtype == kind
+    np.testing.assert_array_equal(back, before)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "int8", "bool", "complex64"])
 @pytest.mark.parametrize("shape", [(), (0,), (5,), (2, 3)])
 def test_conversions_keep_shapes_and_dtypes(backend: Any, dtype: str, shape: tuple[int, ...]) -> None:
