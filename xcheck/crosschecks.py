@@ -35,6 +35,7 @@ def crosscheck(
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
     budget: float | int | None = None,
+    share: bool = False,
     raises: bool = True,
     seed: int = 0,
 ) -> CrossReport:
@@ -56,6 +57,8 @@ def crosscheck(
         kwargs: keyword arguments for all of them.
         wrt: which inputs vary: positions or names; all that can if None.
         budget: what every single check may cost, as for `check`.
+        share: read inputs of another framework than NumPy in place, through DLPack, instead of copying them once. What
+            the implementations are given is a copy of their own either way.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator.
 
@@ -63,6 +66,7 @@ def crosscheck(
         The report: a row for every implementation, how far each pair agrees, and who is wrong.
 
     Raises:
+        BufferError: `share`, and an input cannot be read in place, such as one on a GPU or of bfloat16.
         DerivativeError: one is wrong, or computes another function, and `raises`.
         InconclusiveError: they follow different conventions, or values settle nothing, and `raises`.
         ModuleNotFoundError: fewer than two of the frameworks are installed.
@@ -72,7 +76,7 @@ def crosscheck(
     __tracebackhide__ = True
     start = perf_counter()
     found, missing = read_implementations(functions, backends)
-    arrays, fixed, planned = as_numpy(inputs), dict(kwargs or {}), read_budget(budget)
+    arrays, fixed, planned = as_numpy(inputs, share), dict(kwargs or {}), read_budget(budget)
     runs, ported = read_runs(found, arrays, fixed, wrt)
     for run in runs:
         run.check(seed, witness, planned)

@@ -18,6 +18,7 @@ from xcheck.derivatives import Reverse
 from xcheck.implementation import Implementation
 from xcheck.problem import OutputChanged, Problem
 from xcheck.protocol import RealArray, supports_jvp, supports_vjp
+from xcheck.raised import first_line
 from xcheck.randomness import pinned
 from xcheck.reference.grid import signed_probes
 from xcheck.rounding import value_rounding
@@ -74,7 +75,7 @@ class Run:
                 with prepared(self.call, seed, None, budget) as arena:
                     self.problem = arena.problem
         except Exception as error:
-            self.failure = f"raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            self.failure = f"raised {type(error).__name__}: {first_line(error)}"
 
     def _has_derivative(self) -> bool:
         backend = self.given.backend
