@@ -38,7 +38,7 @@ def bind_parameters(given: Implementation) -> Bound | None:
     """
     f = given.function if isinstance(given.function, Arranged) else Arranged(given.function)
     found = _own_parameters(given, f)
-    if found is None:
+    if found is None or not found[1]:  # a module without parameters is a function
         return None
     function, own = found
     names = _common_names(given.label, f, own)
