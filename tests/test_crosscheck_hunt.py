@@ -253,7 +253,32 @@ def test_a_wrong_derivative_does_not_agree_with_measured_slopes() -> None:
     assert "zero to rounding" not in str(report)
 
 
+@pytest.mark.xfail(strict=True, reason="measured slopes are held against the first implementation only")
+def test_measured_slopes_are_held_against_every_implementation() -> None:
+    planted = jax.custom_vjp(lambda x: x**2)
+    planted.defvjp(lambda x: (x**2, x), lambda x, g: (5 * g * x,))
+    functions = {"jax": lambda x: planted(x), "torch": torch.square, "numpy": lambda x: x**3}
+    report = xcheck.crosscheck(functions, np.ones(2), raises=False)
+    assert "jax" in blamed(report)
+    assert report.rows[1].agreement["numpy"] == "another function"
+
+
+@pytest.mark.xfail(strict=True, reason="measured slopes are not looked at once any values differ")
+def test_measured_slopes_are_looked_at_beside_another_function() -> None:
+    functions = {"torch": torch.square, "jax": lambda x: x**2 + 1, "numpy": lambda x: x**3}
+    report = xcheck.crosscheck(functions, np.ones(2), raises=False)
+    assert report.rows[0].agreement["numpy"] == "another function"
+
+
 # Other functions
+
+
+@pytest.mark.xfail(strict=True, reason="nobody is blamed for other slopes at the same values")
+def test_the_one_with_other_slopes_at_the_same_values_stands_alone() -> None:
+    functions = {"torch": torch.square, "jax": lambda x: x**3, "tensorflow": tf.square}
+    report = xcheck.crosscheck(functions, np.ones(2), raises=False)
+    assert causes(report) == {Cause.FUNCTION}
+    assert blamed(report) == {"jax"}
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
