@@ -800,7 +800,7 @@ def _modes(
         found.unchecked.append(f"{problem.backend.name}/jvp: no rule ({first_line(error)})")
         return None
     except Exception as error:
-        if problem.order == 1:
+        if problem.order == 1 and reverse is None:  # the pullback was asked here, not before
             raise
         found.unchecked.append(f"{problem.backend.name}/jvp: raised {type(error).__name__} ({first_line(error)})")
         return None

@@ -23,7 +23,7 @@ def bind_parameters(given: Implementation) -> Bound | None:
             `parameters=` around a function that has its own.
     """
     found = bind(given.function, given.backend, given.label)
-    if found is None:
+    if found is None or not found.values:  # a module without parameters is a function
         return None
     return Bound(found.function, {name: _as_numpy(value) for name, value in found.values.items()})
 
