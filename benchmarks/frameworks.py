@@ -4,6 +4,7 @@ Every function at ordinary points, at kinks, ties and degenerate places, and far
 cause, as `crosscheck` names it, and with an explanation from `common/explanations.py`; a difference without one fails.
 
     python benchmarks/frameworks.py [--only NAME] [--out docs]
+    python benchmarks/frameworks.py --seed 7 --dtype float32
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import click
 from common.algebra import algebra
 from common.arrays import arrays
 from common.explanations import explain
-from common.function import Common
+from common.function import Common, drawn
 from common.pointwise import pointwise
 from rich.console import Console
 
@@ -55,13 +56,13 @@ def functions() -> Iterator[Common]:
     yield from algebra()
 
 
-def compare(common: Common, points: int = 0) -> Iterator[Finding]:
-    """Cross-check one function at its points, or at the first few of them."""
-    for name, inputs in list(common.points.items())[: points or None]:
+def compare(common: Common, seed: int = 0, dtype: str = "float64") -> Iterator[Finding]:
+    """Cross-check one function at its points; with a seed, at ordinary points drawn near them, and by other steps."""
+    for name, inputs in drawn(common, seed, dtype).items():
         start = perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            report = xcheck.crosscheck(common.functions, *inputs, raises=False)
+            report = xcheck.crosscheck(common.functions, *inputs, raises=False, seed=seed)
         yield Finding(common.name, name, report, perf_counter() - start)
 
 

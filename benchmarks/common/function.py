@@ -13,6 +13,9 @@ Point = tuple[Any, ...]
 KINDS = ("ordinary", "kink", "tail")
 """Kinds of points: where everything is smooth, at kinks, ties and degenerate places, and far out."""
 
+COMPLEX = {"float64": "complex128", "float32": "complex64"}
+"""The precisions that points are given in, and their complex numbers."""
+
 
 @dataclass(frozen=True)
 class Common:
@@ -60,3 +63,23 @@ def symmetric(n: int, seed: int = 0) -> np.ndarray:
     """Draw a positive definite matrix."""
     a = normal(n, n, seed=seed)
     return a @ a.T + n * np.eye(n)
+
+
+def drawn(common: Common, seed: int, dtype: str) -> dict[str, Point]:
+    """Return a function's points in a precision; with a seed, the ordinary ones moved by up to a tenth.
+
+    Every number is multiplied by its own factor between 0.9 and 1.1, which keeps signs, zeros and domains. Kinks and
+    tails stay where they are.
+    """
+    if dtype not in COMPLEX:
+        raise ValueError(f"dtype={dtype!r} is not accepted. Accepted: {', '.join(map(repr, COMPLEX))}.")
+    generator = np.random.default_rng(seed)
+    found = {}
+    for name, inputs in common.points.items():
+        moved = [_moved(x, generator) for x in inputs] if seed and name.startswith("ordinary") else inputs
+        found[name] = tuple(x.astype(COMPLEX[dtype] if np.iscomplexobj(x) else dtype) for x in moved)
+    return found
+
+
+def _moved(x: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    return x * generator.uniform(0.9, 1.1, x.shape)
