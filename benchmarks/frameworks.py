@@ -21,6 +21,8 @@ from common.algebra import algebra
 from common.arrays import arrays
 from common.explanations import explain
 from common.function import Common, drawn
+from common.layers import layers
+from common.losses import losses
 from common.pointwise import pointwise
 from rich.console import Console
 
@@ -54,6 +56,8 @@ def functions() -> Iterator[Common]:
     yield from pointwise()
     yield from arrays()
     yield from algebra()
+    yield from layers()
+    yield from losses()
 
 
 def compare(common: Common, seed: int = 0, dtype: str = "float64") -> Iterator[Finding]:
