@@ -53,7 +53,9 @@ class Found:
         """Write it as an item of a list."""
         given, truth = (_listed(numbers) for numbers in _told_apart(*self.numbers()))
         known = f" Known: <{self.thread}>." if self.thread else ""
-        return f"- {self.what}, {self.framework} {VERSIONS[self.framework]}: {given}; right is {truth}. {self.why}{known}"
+        return (
+            f"- {self.what}, {self.framework} {VERSIONS[self.framework]}: {given}; right is {truth}. {self.why}{known}"
+        )
 
 
 def _told_apart(given: Numbers, truth: Numbers) -> tuple[list[str], list[str]]:
@@ -163,7 +165,7 @@ FOUND = (
         "`tf.linalg.svd` of diag(2, 0, 0), multiplied together again: the sum's derivative by the matrix",
         lambda: _in_tensorflow(_restored, np.diag([2.0, 0.0, 0.0])),
         lambda: [1.0] * 9,
-        "The product is the matrix itself. Terms between equal singular values are dropped; torch and JAX give NaN here.",
+        "The product is the matrix itself. Terms between equal singular values are dropped; torch and JAX give NaN.",
     ),
     Found(
         "torch",
@@ -190,7 +192,7 @@ FOUND = (
     ),
     Found(
         "torch",
-        "`torch.linalg.eigh`, fourth powers of the eigenvectors of ((2, 1), (1, 1)) differentiated forward and then in reverse",
+        "`torch.linalg.eigh`, eigenvectors to the fourth of ((2, 1), (1, 1)), differentiated forward, then in reverse",
         lambda: _curvature(MATRIX)[0, 0],
         _true_curvature,
         "Reverse over reverse gives it.",
