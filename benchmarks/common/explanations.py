@@ -80,7 +80,7 @@ WHY: dict[tuple[str, str], str] = {
     "written here for JAX, has kinks that cancel, and JAX's conventions for them do not: -1 for -1/2. It is wrong.",
     ("binary cross-entropy with a weight of positives", "kink"): "Smooth at zero, with the slope 1/2 of one of three "
     "terms. TensorFlow writes it with relu and abs, whose conventions do not cancel: 1/3 for 1/6. It is wrong.",
-    ("remainder", "kink"): "A step: all give the slopes of the pieces on its two sides, 1 and -2.",
+    ("remainder", "kink"): "A step: all give the slopes of the piece to its right, 1 and -2.",
     ("where of a log", "kink"): "The branch that is not taken is differentiated as well: 0 times infinity in all "
     "three. The function itself jumps there, from 0 to minus infinity.",
     ("amax", "kink"): SHARE,
