@@ -438,3 +438,19 @@ def test_float32_rounding_inside_a_right_rule_is_forgiven_and_a_wrong_rule_is_no
 
     wrong.defvjp(lambda x: (log_ndtr(x), x), lambda x, g: (1.01 * g * jax.grad(lambda v: log_ndtr(v)[0])(x),))
     assert xcheck.check(wrong, x, raises=False).verdict is Verdict.DISAGREE
+
+
+def test_products_at_zero_hide_no_wrong_derivative() -> None:
+    def layer(w, h):
+        return w @ h
+
+    w, h = np.zeros((3, 2)), np.array([0.3, -1.0])
+    right = xcheck.check(layer, w, h, vjp=lambda w, h, g: (np.outer(g, h), w.T @ g))
+    assert right.ok
+    assert not right.notes
+    wrong = xcheck.check(layer, w, h, vjp=lambda w, h, g: (np.outer(g, h), g[:2]), raises=False)
+    assert wrong.verdict is Verdict.DISAGREE
+    for f in (lambda x: x[0] * x[1], lambda x: np.sin(x[0] * x[1])):
+        found = xcheck.check(f, np.array([0.0, 2.0]), gradient=lambda x: np.array([2.0, 2.0]), raises=False)
+        assert found.verdict is Verdict.DISAGREE
+        assert found.comparisons[0].wrong == 1

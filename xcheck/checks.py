@@ -25,6 +25,7 @@ from xcheck.gauges import compared, free_phases
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
 from xcheck.golden import hold_against
 from xcheck.high_precision import long_double, read_witness
+from xcheck.ignored import is_ignored
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.kernel import compare_values, judge_kernel, note_reference, with_ulps
 from xcheck.matching import Matched, match
@@ -962,7 +963,8 @@ def _point(problem: Problem) -> tuple[str, ...]:
 def _note_ignored(arena: Arena, witness: Witness, found: _Findings) -> None:
     """Say which inputs no value depends on: unused arguments, detached or overwritten inputs."""
     for block in arena.problem.inputs.blocks:
-        if block.size and witness.ignores(np.arange(block.start, block.start + block.size)):
+        inputs = np.arange(block.start, block.start + block.size)
+        if block.size and witness.ignores(inputs) and is_ignored(arena.reference, block, arena.seed):
             title = arena.problem.call.title
             found.notes.append(
                 f"{title} does not depend on {block.name}: its value is the same at every point evaluated"

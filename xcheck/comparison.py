@@ -185,10 +185,15 @@ def _worst(claimed: RealArray, judgement: Judgement, name: Namer, verdict: Verdi
     row, output = np.nonzero(judgement.verdict == (DISAGREE if verdict is Verdict.DISAGREE else INCONCLUSIVE))
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(claimed[row, output] - judgement.value[row, output])
-        weight = gap / np.maximum((judgement.bar + judgement.rounding)[row, output], np.finfo(np.float64).tiny)
-    weight = np.where(np.isfinite(claimed[row, output]), np.nan_to_num(weight, nan=0.0, posinf=1e300), np.inf)
-    order = np.argsort(-weight, kind="stable")[:WORST]
+    weight = np.where(np.isfinite(claimed[row, output]), np.nan_to_num(gap, nan=0.0, posinf=1e300), np.inf)
+    order = np.argsort(-_rounded(weight), kind="stable")[:WORST]
     return tuple(_entry(claimed, judgement, name, int(row[i]), int(output[i])) for i in order)
+
+
+def _rounded(weight: RealArray) -> RealArray:
+    """Round sizes to a quarter of their binary order: what differs by less keeps its place on every machine."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.isfinite(weight), np.round(4 * np.log2(weight)), np.inf)
 
 
 def _largest(claimed: RealArray, judgement: Judgement, name: Namer) -> tuple[Entry, ...]:

@@ -132,7 +132,7 @@ def _tolerance(record: Recorded) -> RealArray:
     size = np.where(np.isfinite(record.claimed), np.abs(record.claimed), 0.0)
     largest = np.max(size, axis=0, initial=0.0, keepdims=True)
     known = (record.verdict == AGREE) & np.isfinite(record.tolerance)
-    return np.where(known, record.tolerance, coarse * np.maximum(CLOSE * size, ROUNDED * largest))
+    return np.where(known, record.tolerance, coarse * np.maximum(CLOSE[53] * size, ROUNDED[53] * largest))
 
 
 def _moved(problem: Problem, claimed: RealArray, derive: Derive) -> RealArray | None:

@@ -242,5 +242,6 @@ def _two_ranges_exclude(ladder: Ladder, windows: Windows, c: RealArray, rounding
 
 def _finer_than_floats(ladder: Ladder, floor: RealArray, gap: RealArray, unit: float, p: int) -> Mask:
     sigma, loud = np.min(ladder.sigma, axis=0), np.all(ladder.sigma > 2.0 ** (p / 5) * floor, axis=0)
+    loud &= np.any(ladder.central != 0, axis=0) | np.any(ladder.even != 0, axis=0)  # what stands still has no structure
     width = 2 * 7 * 255 * unit if p == 53 else 10 * unit
     return np.asarray(loud & (gap * width > sigma / 8))

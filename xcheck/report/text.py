@@ -90,7 +90,8 @@ def _measured(e: Entry) -> str:
         return f"slopes {left} on the left and {right} on the right measured"
     if not math.isfinite(e.error_bar):
         return "no slope measured"
-    return f"{_number(e.measured)} ± {e.error_bar:.1g} measured"
+    measured = 0.0 if abs(e.measured) <= e.error_bar else e.measured
+    return f"{_number(measured)} ± {e.error_bar:.1g} measured"
 
 
 def _side(slope: float, bar: float) -> str:
