@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import subprocess
@@ -694,3 +695,20 @@ def test_torch_nested_forward_mode_draws_the_same_random_numbers(torch: Any) -> 
         return kept * torch.func.jvp(torch.sin, (x,), (torch.ones_like(x),))[1]
 
     assert xcheck.check(noisy, torch.linspace(0.3, 0.9, 7, dtype=torch.float64)).ok
+
+
+def test_what_tensorflow_cannot_map_is_not_logged(tf: Any, tensorflow_backend: Any) -> None:
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger = tf.get_logger()
+    logger.addHandler(handler)
+    filters = list(logger.filters)
+    try:
+        image, kernel = np.ones((1, 3, 3, 1)), np.arange(4.0).reshape(2, 2, 1, 1)
+        report = xcheck.check(lambda x, w: tf.nn.conv2d(x, w, 1, "VALID"), image, kernel, backend="tensorflow")
+    finally:
+        logger.removeHandler(handler)
+    assert report.ok
+    assert not records
+    assert logger.filters == filters

@@ -8,6 +8,7 @@ the tangent is dropped without a word, beside other terms even unnoticed.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -196,7 +197,12 @@ class TensorflowBackend:
         # Without autograph, a function with `if x > 0` raises here, and its points are evaluated one by one.
         traced = tf.function(mapped, autograph=False)
         traced._omit_frequent_tracing_warning = True  # one trace for each f is what is meant
-        return lambda xs: list(traced(list(xs)))
+
+        def quiet(xs: list[Any]) -> list[Any]:
+            with _without_messages():
+                return list(traced(list(xs)))
+
+        return quiet
 
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
@@ -337,6 +343,20 @@ def _pin_global_seed(seed: int) -> Pin:
             state._rng = draws_before
 
     return rewind, restore
+
+
+@contextmanager
+def _without_messages() -> Iterator[None]:
+    """Keep back what TensorFlow logs of operators that it cannot map: their points are evaluated one by one."""
+    import tensorflow as tf
+
+    logger = tf.get_logger()
+    silent = logging.Filter("nobody")
+    logger.addFilter(silent)
+    try:
+        yield
+    finally:
+        logger.removeFilter(silent)
 
 
 @contextmanager
