@@ -10,7 +10,7 @@ import pytest
 
 import xcheck
 from xcheck.agreement import Cause
-from xcheck.gauges import free_phases, likely_gauge
+from xcheck.gauges.recognition import free_phases, likely_gauge
 from xcheck.verdict import Verdict
 
 torch = pytest.importorskip("torch")

@@ -13,22 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from xcheck.archive import read_baseline
-from xcheck.baseline import Baseline, Recorded
+from xcheck.baselines.archive import read_baseline
+from xcheck.baselines.baseline import Baseline, Recorded
+from xcheck.baselines.golden import hold_against
+from xcheck.baselines.matching import Matched, match
+from xcheck.baselines.recording import Pull, make_baseline
 from xcheck.budget import MANY, SECONDS, Budget, Plan, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
 from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reduced, reverse_jacobian
-from xcheck.gauges import compared, free_phases
+from xcheck.gauges.recognition import compared, free_phases
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
-from xcheck.golden import hold_against
 from xcheck.high_precision import long_double, read_witness
 from xcheck.ignored import is_ignored
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.kernel import compare_values, judge_kernel, note_reference, with_ulps
-from xcheck.matching import Matched, match
 from xcheck.planting import Planted, Plants, Product, plant
 from xcheck.probing import (
     Arena,
@@ -49,7 +50,6 @@ from xcheck.problem import Problem
 from xcheck.protocol import Backend, RealArray, supports_jvp, supports_vjp
 from xcheck.raised import first_line
 from xcheck.randomness import pinned
-from xcheck.recording import Pull, make_baseline
 from xcheck.reference.grid import Coordinates
 from xcheck.reference.witness import Witness
 from xcheck.report import Power, Report, require_agreement

@@ -6,10 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from xcheck.agreement import Cause, Difference, Party, differing_derivatives
-from xcheck.budget import read_budget
-from xcheck.call import Wrt
-from xcheck.evidence import (
+from xcheck.across.evidence import (
     compared_entries,
     differing_integers,
     differing_products,
@@ -18,16 +15,19 @@ from xcheck.evidence import (
     own_disagreements,
     unmeasured_slopes,
 )
-from xcheck.fitting import of_one_shape, other_layouts
-from xcheck.gauges import compared, free_phases, suggested
+from xcheck.across.fitting import of_one_shape, other_layouts
+from xcheck.across.matrix import draw_up
+from xcheck.across.porting import read_runs
+from xcheck.across.runs import Run
+from xcheck.across.values import Values, compare_values, fewer_digits, lower_dtypes
+from xcheck.agreement import Cause, Difference, Party, differing_derivatives
+from xcheck.budget import read_budget
+from xcheck.call import Wrt
+from xcheck.gauges.recognition import compared, free_phases, suggested
 from xcheck.implementation import Missing, as_numpy, read_implementations
-from xcheck.matrix import draw_up
-from xcheck.porting import read_runs
 from xcheck.protocol import RealArray
 from xcheck.report import CrossReport, Row, require_agreement
 from xcheck.report.sentences import describe
-from xcheck.runs import Run
-from xcheck.values import Values, compare_values, fewer_digits, lower_dtypes
 from xcheck.verdict import Verdict
 
 

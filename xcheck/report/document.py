@@ -15,7 +15,7 @@ from xcheck.report.text import render
 from xcheck.verdict import Verdict
 
 if TYPE_CHECKING:
-    from xcheck.baseline import Baseline
+    from xcheck.baselines.baseline import Baseline
     from xcheck.report.cross import CrossReport
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xcheck.protocol import Native
-from xcheck.reductions import (
+from xcheck.gauges.reductions import (
     adjoint,
     eig,
     eigh,
@@ -21,6 +20,7 @@ from xcheck.reductions import (
     shape_of,
     svd,
 )
+from xcheck.protocol import Native
 
 SIGN = "which are defined up to sign (phase)"
 """The freedom of vectors, as reports say it."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from xcheck.across.runs import Run
 from xcheck.agreement import Cause, Difference, digits
 from xcheck.protocol import RealArray
 from xcheck.report import Row
-from xcheck.runs import Run
 
 GRAVITY = (Cause.FUNCTION, Cause.WRONG, Cause.NOT_FINITE, Cause.UNSETTLED, Cause.CONVENTION)
 """Of several reasons why two implementations differ, the first one stands in their cell."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.axes import Arranged
-from xcheck.kinds import KINDS
+from xcheck.gauges.kinds import KINDS
 from xcheck.pytree import flatten
 
 LARGEST = 1_000_000

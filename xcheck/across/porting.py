@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck.across.runs import Run
 from xcheck.binding import Bound
 from xcheck.call import Wrt, read_call
 from xcheck.implementation import Implementation
 from xcheck.parameters import bind_parameters
-from xcheck.runs import Run
 
 
 def read_runs(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.baseline import Baseline
+from xcheck.baselines.baseline import Baseline
 from xcheck.problem import Problem
 from xcheck.space import Block, Space
 from xcheck.verdict import Verdict

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from xcheck.across.runs import Run
 from xcheck.agreement import digits
-from xcheck.gauges import likely_gauge
+from xcheck.gauges.recognition import likely_gauge
 from xcheck.problem import Problem
-from xcheck.runs import Run
 
 
 def of_one_shape(runs: Sequence[Run]) -> tuple[list[Run], list[str]]:

@@ -8,13 +8,13 @@ from itertools import combinations
 
 import numpy as np
 
+from xcheck.across.runs import Run, cotangent
 from xcheck.agreement import LESS_ACCURATE, Cause, Difference, Party, group
 from xcheck.checks import prepared
 from xcheck.judgement import AGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.protocol import RealArray
 from xcheck.reference.grid import Probes, signed_probes
 from xcheck.reference.witness import Witness
-from xcheck.runs import Run, cotangent
 from xcheck.verdict import Verdict
 
 

@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.baseline import FORMAT, MAGIC, TEXT, Baseline, Pulled, Recorded, require_path
+from xcheck.baselines.baseline import FORMAT, MAGIC, TEXT, Baseline, Pulled, Recorded, require_path
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SKIPPED
 from xcheck.protocol import RealArray
 from xcheck.raised import first_line

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
+from xcheck.across.runs import Run
 from xcheck.agreement import LESS_ACCURATE, Cause, Difference, differing_values, digits, group, same_numbers
 from xcheck.protocol import RealArray
-from xcheck.runs import Run
 from xcheck.space import Block, Space
 
 TINY = {53: 2.0**-1022, 24: 2.0**-126, 11: 2.0**-14, 8: 2.0**-126}

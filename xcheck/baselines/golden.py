@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from xcheck.agreement import CLOSE, ROUNDED
-from xcheck.baseline import Baseline, Pulled, Recorded
+from xcheck.baselines.baseline import Baseline, Pulled, Recorded
+from xcheck.baselines.matching import Matched
+from xcheck.baselines.recording import Pull, pull_back, value_spread
+from xcheck.baselines.table import CONVENTION, SOURCE, Table, unexplained_share
 from xcheck.comparison import Comparison
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SKIPPED
-from xcheck.matching import Matched
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
-from xcheck.recording import Pull, pull_back, value_spread
 from xcheck.reference.grid import signed_probes
 from xcheck.rounding import UNITS, beside
-from xcheck.table import CONVENTION, SOURCE, Table, unexplained_share
 from xcheck.verdict import Verdict
 
 ANOTHER = "the value is that of another function than the baseline's"

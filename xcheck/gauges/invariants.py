@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from xcheck.axes import Arranged
-from xcheck.kinds import KINDS
+from xcheck.gauges.kinds import KINDS
 from xcheck.pytree import flatten
 
 Kinds: TypeAlias = Any

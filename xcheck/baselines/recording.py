@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xcheck.baseline import Baseline, Pulled, Recorded
+from xcheck.baselines.baseline import Baseline, Pulled, Recorded
 from xcheck.comparison import Comparison
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray

@@ -1,0 +1,1 @@
+"""Checks saved to a file, and held against it elsewhere."""
