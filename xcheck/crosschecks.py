@@ -13,6 +13,7 @@ from xcheck.across.evidence import (
     named,
     natural_slopes,
     own_disagreements,
+    probed_only,
     unmeasured_slopes,
 )
 from xcheck.across.fitting import of_one_shape, other_layouts
@@ -86,7 +87,7 @@ def crosscheck(
         run.check(seed, witness, planned)
     if witness is not None:
         _require_fitting_witness(runs)
-    report = _compare(runs, missing, ported, seed, witness is not None, perf_counter() - start)
+    report = _compare(runs, missing, ported, seed, witness is not None, start)
     if raises:
         require_agreement(report)
     return report
@@ -98,7 +99,7 @@ def _compare(
     ported: Sequence[str],
     seed: int,
     witness: bool,
-    seconds: float,
+    start: float,
 ) -> CrossReport:
     able = [run for run in runs if run.problem is not None]
     alike, shapes = of_one_shape(able)
@@ -119,6 +120,7 @@ def _compare(
         *(_other_layouts_or_gauges(alike, values) if values.differences else ()),
         *_free_phases(able),
         *unmeasured,
+        *probed_only(alike),
         *lower_dtypes(alike),
         *fewer_digits(alike, values, rounding),
     ]
@@ -134,7 +136,7 @@ def _compare(
         tuple(notes),
         {run.label: run.examined.report for run in runs if run.examined},
         sum(run.evaluations for run in runs),
-        seconds,
+        perf_counter() - start,
     )
 
 

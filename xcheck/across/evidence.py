@@ -61,6 +61,17 @@ def unmeasured_slopes(runs: Sequence[Run], parties: Sequence[Party]) -> list[str
     return lines
 
 
+def probed_only(runs: Sequence[Run]) -> list[str]:
+    """Say whose derivatives were not compared entry by entry, because that would have cost too much."""
+    probed = [
+        run.label for run in runs if run.examined and any(c.method == "probes" for c in run.examined.report.comparisons)
+    ]
+    if not probed:
+        return []
+    who = "all" if len(probed) == len(runs) else ", ".join(probed)
+    return [f"{who}: products with random vectors stand for the entries, of which there are too many (budget=)"]
+
+
 def natural_slopes(run: Run) -> RealArray:
     """Return how large a slope is that moves an output by all of itself over the scale of an input; shape (n, m)."""
     assert run.problem is not None

@@ -62,7 +62,10 @@ def _measured(d: Difference) -> str:
     assert d.measured is not None
     value, bar = d.measured
     if math.isfinite(value) and math.isfinite(bar) and (bar <= abs(value) or bar < 1):
-        return f"{value + 0.0:.{_figures([value, *d.numbers.values()], 6)}g} ± {bar:.1g}"
+        figures = _figures([value, *d.numbers.values()], 6)
+        if bar and value:
+            figures = min(figures, max(6, 2 + math.ceil(math.log10(abs(value) / bar))))
+        return f"{0.0 if abs(value) <= bar else value:.{figures}g} ± {bar:.1g}"
     if d.slopes is not None:
         return f"{_slope(d.slopes[0])} and {_slope(d.slopes[1])} to the two sides"
     return "no such slope"
