@@ -454,3 +454,15 @@ def test_products_at_zero_hide_no_wrong_derivative() -> None:
         found = xcheck.check(f, np.array([0.0, 2.0]), gradient=lambda x: np.array([2.0, 2.0]), raises=False)
         assert found.verdict is Verdict.DISAGREE
         assert found.comparisons[0].wrong == 1
+
+
+def test_what_is_constant_but_for_sums_of_rounded_numbers_agrees() -> None:
+    def f(a):
+        q, _ = np.linalg.qr(a)
+        return q.T @ q
+
+    a = np.random.default_rng(0).normal(size=(4, 4))
+    zero = xcheck.check(f, a, jacobian=lambda a: np.zeros((16, 16)))
+    assert zero.comparisons[0].detection_limit < 1e-10
+    wrong = xcheck.check(f, a, jacobian=lambda a: np.full((16, 16), 1e-9), raises=False)
+    assert wrong.verdict is Verdict.DISAGREE

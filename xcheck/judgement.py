@@ -591,16 +591,18 @@ def _measure_open(case: _Case, rows: Rows, open_: Mask, rounding: RealArray) -> 
 def _negligible(case: _Case, rows: Rows) -> Mask:
     """Tell which claims are as good as zero: a few ulps of what else the same input moves in the same output array.
 
-    A rule that adds up to zero leaves such rounding behind: the part of a triangular factor that is always zero.
+    A rule that adds up to zero leaves such rounding behind: the part of a triangular factor that is always zero. Where
+    nothing moves the array, as `q.T @ q` of orthogonal columns, it is a few ulps of the array's largest number.
     """
     c = np.abs(np.nan_to_num(case.claimed[rows], nan=np.inf))
     beside = np.zeros_like(c)
     if case.witness.project is None:
-        size = case.witness.sampler.size  # in the units of the whole array
+        size, value = case.witness.sampler.size, case.witness.value_scale()  # in the units of the whole array
         for block in case.witness.problem.outputs.blocks:
             part = block.slice
             largest = np.max(np.where(np.isfinite(c[:, part]), c[:, part], 0.0) * size[part], axis=1, initial=0.0)
-            beside[:, part] = largest[:, None] / size[part]
+            number = np.max(value[part] * size[part], initial=0.0)
+            beside[:, part] = np.maximum(largest[:, None], number) / size[part]
     return np.asarray(c <= NEGLIGIBLE * case.unit * beside)
 
 

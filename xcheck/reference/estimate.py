@@ -149,6 +149,9 @@ def explain(ladder: Ladder, rules: Rules, result: Estimate) -> None:
 JITTER = 8.0
 """Changes of at most this many ulps, however large the step, are rounding and no slope."""
 
+SPREAD, GROWN, SUMMED = 2.0**6, 16.0, 2.0**6
+"""Over steps that differ by so much, changes that grow by no more than this are rounding, up to so many ulps."""
+
 STAIRCASE = 2.0**20
 """Changes of more than this many ulps beside a flat stretch are the steps of a staircase."""
 
@@ -188,7 +191,10 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     edge = np.any(~np.isfinite(change) & (ladder.h <= ladder.reach * 1.04), axis=0)  # no step may be larger
     far = _is_far(farthest, ladder.reach, rules)
     far |= edge & (farthest > 0) & (steps >= LEAST_FLAT)
-    constant = (open_ | (np.abs(result.value) <= result.bar)) & far & (jitter <= JITTER * np.minimum(quantum, least))
+    constant = (open_ | (np.abs(result.value) <= result.bar)) & far
+    constant &= (jitter <= JITTER * np.minimum(quantum, least)) | _stays(
+        ladder, np.where(near, change, 0.0), farthest, quantum
+    )
     staircase = open_ & ~constant & far & (steps >= LEAST_FLAT) & (beside > STAIRCASE * quantum)
     sides = [np.max(np.where(near, np.abs(change), 0.0), axis=0) for change in (ladder.above, ladder.below)]
     climbs = staircase & (jitter >= CLIMB * beside) & (np.minimum(*sides) > 0)
@@ -199,6 +205,18 @@ def _mark_flat(ladder: Ladder, rules: Rules, result: Estimate) -> RealArray:
     result.bar[zero] = result.noise[zero] = bar[zero]
     result.status[zero] = Status.FLAT
     return np.where(open_ & (steps >= LEAST_FLAT) & ~zero, (rules.z * quantum + 2 * beside) / reach, np.inf)
+
+
+def _stays(ladder: Ladder, change: RealArray, farthest: RealArray, quantum: RealArray) -> Mask:
+    """Tell what jitters farther out as it does over the finest half of the levels: sums of several rounded numbers do.
+
+    Changes by a slope would be far smaller at those levels, and whatever slope is left lies within the bar, which holds
+    all jitter.
+    """
+    half = len(ladder.h) // 2
+    most, fine = np.max(change, axis=0, initial=0.0), np.max(change[half:], axis=0, initial=0.0)
+    apart = np.max(ladder.h[half:], axis=0, initial=0.0) * SPREAD <= farthest
+    return np.asarray((half >= LEAST_FLAT) & apart & (most <= GROWN * fine) & (most <= SUMMED * quantum))
 
 
 def _flat_stretch(ladder: Ladder) -> tuple[NDArray[np.int64], RealArray]:
