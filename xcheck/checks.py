@@ -16,6 +16,7 @@ import numpy as np
 from xcheck.baseline import Baseline, Recorded, read_baseline
 from xcheck.budget import MANY, SECONDS, Budget, Plan, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
+from xcheck.causes import explained
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
@@ -414,7 +415,7 @@ def _check_given(
         for claim in rest:
             reader = read[claim.claim.source]
             comparison, bed, judgement = _compare_given(arena, witness, claim, reader)
-            found.add(comparison, bed)
+            found.add(explained(comparison, _by_inputs(claim.claim), judgement, arena.reference, arena.seed), bed)
             found.evidence.append(Evidence(claim.claim, _by_inputs(claim.claim), judgement, _entries_of(reader)))
         _note_ignored(arena, witness, found)
         found.notes += holomorphy(problem, witness)
@@ -615,7 +616,7 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
                     plain = partial(forward_jacobian, plain=True)
                     claim = forward = plain(problem)
                     comparison, judgement, bed = _compare_backend(arena, witness, claim, plain)
-            found.add(comparison, bed)
+            found.add(explained(comparison, _by_inputs(claim), judgement, arena.reference, arena.seed), bed)
             found.add_all(faults)
             _compare_value(arena, claim.source, claim.outputs, found)
             undecided = undecided.after(judgement)

@@ -1,0 +1,88 @@
+"""Claims that miss a term, or that belong to another point or to a function applied twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from xcheck.diagnosis.explanation import Explanation
+from xcheck.diagnosis.region import Region
+from xcheck.protocol import RealArray
+
+ENOUGH = 3
+"""So many entries have to lie on a line before it is one."""
+
+Slopes = Callable[[RealArray], tuple[RealArray, RealArray] | None]
+"""Measures the Jacobian at another point, inputs first, with its error bars; None where that does not work."""
+
+
+def additive(region: Region) -> Iterator[Explanation]:
+    """Recognise a difference that is proportional to the input, to its sign, or constant: a term left out."""
+    gap = region.claimed - region.measured
+    if region.is_complex or not np.all(region.known):
+        return
+    shapes = (
+        (region.x, "x", "the input"),
+        (np.sign(region.x), "sign", "the sign of the input"),
+        (np.ones(len(region.x)), "one", ""),
+    )
+    for vector, kind, name in shapes:
+        moving = vector != 0
+        if np.count_nonzero(moving) < ENOUGH or (kind == "x" and len(np.unique(np.abs(vector[moving]))) < ENOUGH):
+            continue
+        k = _slope(gap, vector, region.tolerance)
+        with np.errstate(invalid="ignore"):
+            fitting = region.fits(region.measured + np.outer(vector, k), region.tolerance)
+        if fitting:
+            yield _term(k, kind, name)
+            return
+
+
+def _slope(gap: RealArray, vector: RealArray, tolerance: RealArray) -> RealArray:
+    """Return the factor of every output, by the input at which the term weighs most."""
+    weight = np.abs(vector)[:, None] / np.maximum(tolerance, np.finfo(np.float64).tiny)
+    at = np.argmax(weight, axis=0)
+    columns = np.arange(gap.shape[1])
+    with np.errstate(invalid="ignore"):
+        k = gap[at, columns] / vector[at]
+    known = np.any(np.abs(gap) > tolerance, axis=0)
+    return np.where(known, k, 0.0)
+
+
+def _term(k: RealArray, kind: str, name: str) -> Explanation:
+    own = k[k != 0]
+    alike = np.allclose(own, own[0], rtol=1e-4)
+    if kind == "one":
+        size = f"{own[0]:+.6g}" if alike else "a constant"
+        return Explanation("constant term", f"the claim is off by the same number everywhere, {size}: a linear term")
+    size = f"{abs(own[0]):.6g} times {name}" if alike else f"a multiple of {name}"
+    term = "a regulariser" if kind == "x" else "an L1 penalty"
+    verb = "lacks the term" if own[0] < 0 else "has a term too many,"
+    return Explanation("additive term", f"the claim {verb} {size}, as {term} gives it")
+
+
+def applied_twice(region: Region, slopes: Slopes) -> Iterator[Explanation]:
+    """Recognise the derivative at f(x) in place of x, and that of f(f(x)): functions applied twice."""
+    a, b = region.source, region.target
+    if a is None or b is None or a.shape != b.shape or a.is_complex or b.is_complex:
+        return
+    if not np.all(np.isfinite(region.y)) or np.array_equal(region.x, region.y):
+        return
+    found = slopes(region.y)
+    if found is None:
+        return
+    there, bars = found
+    if region.fits(there, bars):
+        yield Explanation(
+            "applied twice",
+            "the claim is the derivative at f(x) and not at x: the function was applied before it was differentiated, "
+            "once too often",
+        )
+        return
+    chain = region.measured @ there
+    bars = np.abs(region.measured) @ bars + region.tolerance @ np.abs(there)
+    if region.fits(chain, bars):
+        yield Explanation(
+            "applied twice", "the claim is the derivative of f(f(x)): the function is applied twice in it"
+        )
