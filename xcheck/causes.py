@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from xcheck.call import Leaf
 from xcheck.comparison import Comparison
 from xcheck.diagnosis import Region, diagnose, whole
-from xcheck.diagnosis.terms import Slopes
+from xcheck.diagnosis.terms import Sample, Slopes
 from xcheck.judgement import DISAGREE, Judgement, judge
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
@@ -16,7 +20,10 @@ from xcheck.reference.witness import Witness
 from xcheck.verdict import Verdict
 
 AGAIN = 2**14
-"""Jacobians of more entries are not measured at another point."""
+"""Jacobians of more entries are not measured at another point, nor for single samples."""
+
+WIDEST = 2**10
+"""A diagonal of more entries than this is not laid out as a matrix to be explained."""
 
 
 def explained(
@@ -24,39 +31,106 @@ def explained(
 ) -> Comparison:
     """Add the causes of what is wrong to a comparison of a whole Jacobian; others are returned as they are.
 
-    Costs nothing for what agrees; for what is wrong, a measurement at one more point where outputs and inputs have the
-    same shape and nothing simpler fits.
+    Costs nothing for what agrees. For what is wrong, and where nothing simpler fits, it measures a few more Jacobians:
+    at f(x), where that has the shape of x, and for the first and the last sample of a batch.
+
+    Args:
+        comparison: the comparison.
+        claimed: the claim's entries, shape (n, m); or (1, n), those of a diagonal.
+        judgement: what was found of them.
+        reference: the problem that they were measured on.
+        seed: chooses steps.
     """
     if comparison.verdict is not Verdict.DISAGREE:
         return comparison
-    spaces = reference.inputs.blocks, reference.outputs.blocks
-    wrong = judgement.verdict == DISAGREE
-    region = whole(claimed, judgement.value, judgement.tolerance, wrong, (reference.x, reference.y), spaces)
+    value, bar, wrong = judgement.value, judgement.tolerance, judgement.verdict == DISAGREE
+    if claimed.shape != (reference.n, reference.m):
+        if reference.n > WIDEST:
+            return comparison
+        claimed, value, bar, wrong = (
+            _diagonal(a[0], rest) for a, rest in ((claimed, 0.0), (value, np.nan), (bar, np.inf), (wrong, False))
+        )
+    blocks = reference.inputs.blocks, reference.outputs.blocks
+    region = whole(claimed, value, bar, wrong, (reference.x, reference.y), blocks, _lengths(reference))
     with np.errstate(all="ignore"):
-        found = diagnose(region, lambda part: _slopes(part, reference, seed))
+        found = diagnose(region, _Laboratory(reference, seed))
     return replace(comparison, causes=found.explanations, unexplained=found.unexplained)
 
 
-def _slopes(region: Region, reference: Problem, seed: int) -> Slopes:
-    """Return what measures the slopes of a part at other values of its input."""
+def _diagonal(entries: NDArray[Any], rest: Any) -> NDArray[Any]:
+    result = np.full((len(entries), len(entries)), rest, entries.dtype)
+    np.fill_diagonal(result, entries)
+    return result
 
-    def measure(value: RealArray) -> tuple[RealArray, RealArray] | None:
-        if region.claimed.size > AGAIN or region.source is None or region.target is None:
-            return None
-        x = reference.x.copy()
-        x[region.source.slice] = value
+
+def _lengths(problem: Problem) -> dict[int, str]:
+    """Return the lengths of the leading axes of inputs that are held constant, such as data."""
+    found: dict[int, str] = {}
+    for leaf in problem.call.constant:
+        shape = np.shape(leaf.array) if leaf.array is not None else getattr(leaf.value, "shape", ())
+        if len(shape) and int(shape[0]) > 2:
+            found.setdefault(
+                int(shape[0]), f"axis 0 of {leaf.name}" if len(shape) > 1 else f"the length of {leaf.name}"
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class _Laboratory:
+    """Measures Jacobians of the reference elsewhere."""
+
+    reference: Problem
+    seed: int
+
+    def slopes(self, region: Region) -> Slopes:
+        def measure(value: RealArray) -> tuple[RealArray, RealArray] | None:
+            if region.claimed.size > AGAIN or region.source is None:
+                return None
+            x = self.reference.x.copy()
+            x[region.source.slice] = value
+            return self._measured(region, lambda: replace(self.reference, x=x, y=self.reference.values(x[None])[0]))
+
+        return measure
+
+    def samples(self, region: Region) -> Iterator[Sample]:
+        problem, source = self.reference, region.source
+        if type(problem) is not Problem or problem.m != 1 or source is None or region.claimed.size > AGAIN:
+            return
+        leaves = problem.call.leaves
+        others = [leaf for leaf in leaves if leaf.name != source.name and len(_shape(leaf)) and _shape(leaf)[0] > 1]
+        for count in dict.fromkeys(int(_shape(leaf)[0]) for leaf in others):
+            batch = [leaf for leaf in others if _shape(leaf)[0] == count]
+            what = ", ".join(leaf.name for leaf in batch)
+            for which, part in (("last", slice(-1, None)), ("first", slice(0, 1))):
+                own = tuple(_cut(leaf, part) if leaf in batch else leaf for leaf in leaves)
+                found = self._measured(
+                    region, lambda own=own: Problem.at(replace(problem.call, leaves=own), problem.rewind)
+                )
+                if found is not None:
+                    yield (which, count, what, *found)
+
+    def _measured(self, region: Region, make: Callable[[], Problem]) -> tuple[RealArray, RealArray] | None:
+        """Measure the part of another problem's Jacobian that belongs to a region; None if that raises."""
         try:
-            there = _at(reference, x)
+            there = make()
+            before = 0 if there.call is not self.reference.call else self.reference.evaluations
+            rows = next(block.slice for block in there.inputs.blocks if block.name == region.sources[0].name)
+            columns = slice(None) if region.target is None else region.target.slice
             claim = np.zeros((there.n, there.m))
-            claim[region.source.slice, region.target.slice] = region.claimed
-            judged = judge(Witness(there, seed=seed), claim, there.precision)
+            claim[rows, columns] = region.claimed
+            judged = judge(Witness(there, seed=self.seed), claim, there.precision)
         except Exception:  # the function may not be defined there
             return None
-        part = region.source.slice, region.target.slice
-        return judged.value[part], judged.tolerance[part]
-
-    return measure
+        self.reference.evaluations += there.evaluations - before
+        return judged.value[rows, columns], judged.tolerance[rows, columns]
 
 
-def _at(problem: Problem, x: RealArray) -> Problem:
-    return replace(problem, x=x, y=problem.values(x[None])[0])
+def _shape(leaf: Leaf) -> tuple[int, ...]:
+    array = leaf.array if leaf.array is not None else leaf.value
+    return tuple(getattr(array, "shape", ()))
+
+
+def _cut(leaf: Leaf, part: slice) -> Leaf:
+    """Keep some samples of an array."""
+    array = None if leaf.array is None else leaf.array[part]
+    return replace(leaf, array=array, value=leaf.value if leaf.varies else leaf.value[part])

@@ -529,6 +529,7 @@ def _probe_diagonal(arena: Arena, given: Given) -> tuple[Comparison, Bed]:
         return judge_diagonal(arena, replace(claim, value=value), given.columns)[0]
 
     found = compare_diagonal(arena, claim, judgement, at_once)
+    found = explained(found, claim.value[None], judgement, arena.reference, arena.seed)
     bed = bed_of_entries(claim.value[None], judgement, again, lambda _, i: name(i, i), diagonal=True)
     return replace(found, notes=(*given.notes, *found.notes)), bed
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial as bound
 from itertools import combinations
+from typing import Protocol
 
 from xcheck.diagnosis.explanation import Explanation
 from xcheck.diagnosis.factors import conjugated, factor, missing
@@ -13,7 +14,7 @@ from xcheck.diagnosis.orders import permuted, shifted, transposed
 from xcheck.diagnosis.places import at_one_place, not_finite, where_a_mask_holds
 from xcheck.diagnosis.region import Region, part
 from xcheck.diagnosis.sums import cotangent_ignored, elementwise, partial, summed, swapped, without_mixing
-from xcheck.diagnosis.terms import Slopes, additive, applied_twice
+from xcheck.diagnosis.terms import Sample, Slopes, additive, applied_twice, one_sample
 
 Rule = Callable[[Region], Iterator[Explanation]]
 
@@ -57,12 +58,24 @@ class Diagnosis:
     unexplained: int
 
 
-def diagnose(region: Region, slopes: Callable[[Region], Slopes]) -> Diagnosis:
+class Laboratory(Protocol):
+    """Makes the measurements that a diagnosis asks for beyond the point itself."""
+
+    def slopes(self, region: Region) -> Slopes:
+        """Return what measures the Jacobian of a part at other values of its input."""
+        ...
+
+    def samples(self, region: Region) -> Iterator[Sample]:
+        """Measure the Jacobian of a part for single samples of a batch."""
+        ...
+
+
+def diagnose(region: Region, laboratory: Laboratory) -> Diagnosis:
     """Find the simplest explanations that fit all wrong entries: of everything, else of every input, else of pairs.
 
     Args:
         region: all entries.
-        slopes: returns what measures the slopes of a part at other values of its input.
+        laboratory: measures more.
     """
     if len(region.sources) * len(region.targets) > 1:
         found = _first(region, OF_ALL)
@@ -75,7 +88,7 @@ def diagnose(region: Region, slopes: Callable[[Region], Slopes]) -> Diagnosis:
         own = part(region, source)
         if not own.wrong.any() or any(source.name in e.where for e in pairs):
             continue
-        found = _of(own, slopes)
+        found = _of(own, laboratory)
         if found is not None:
             explained.append((found, source.name))
             continue
@@ -83,7 +96,7 @@ def diagnose(region: Region, slopes: Callable[[Region], Slopes]) -> Diagnosis:
             pair = part(region, source, target)
             if not pair.wrong.any():
                 continue
-            found = _of(pair, slopes)
+            found = _of(pair, laboratory)
             if found is None:
                 left += int(pair.wrong.sum())
             else:
@@ -94,12 +107,15 @@ def diagnose(region: Region, slopes: Callable[[Region], Slopes]) -> Diagnosis:
     return Diagnosis(tuple(_merged(explained, single)), left)
 
 
-def _of(region: Region, slopes: Callable[[Region], Slopes]) -> Explanation | None:
+def _of(region: Region, laboratory: Laboratory) -> Explanation | None:
     rules = OF_ONE if len(region.targets) == 1 else OF_ALL
     if region.claimed.size > ENTRIES:
         return _first(region, PLACES)
-    twice: Rule = lambda r: applied_twice(r, slopes(r))  # noqa: E731
-    return _first(region, (*rules, twice, *PLACES))
+    measuring: tuple[Rule, ...] = (
+        lambda r: applied_twice(r, laboratory.slopes(r)),
+        lambda r: one_sample(r, laboratory.samples(r)),
+    )
+    return _first(region, (*rules, *measuring, *PLACES))
 
 
 def _first(region: Region, rules: Sequence[Rule]) -> Explanation | None:

@@ -23,6 +23,9 @@ NAMED = {
 }
 """Constants that get lost, or come in twice."""
 
+LARGE, BY_CHANCE = 2**20, 1e-3
+"""Whole numbers, and one over them, are recognised up to here, unless so many would fit by chance."""
+
 SMALL = 12
 """Whole numbers up to this one are recognised as such."""
 
@@ -103,6 +106,9 @@ def _name(k: float, region: Region) -> str:
     for value, name in _candidates(lengths):
         if math.isclose(size, value, rel_tol=close):
             return f"{sign}{name}"
+    for value, name in ((size, "{} times"), (1 / size, "1/{} times")):
+        if 1 < value < LARGE and value * close < BY_CHANCE and math.isclose(value, round(value), rel_tol=close):
+            return f"{sign}{name.format(round(value))}"
     return ""
 
 
@@ -141,7 +147,7 @@ def _lengths(region: Region) -> dict[int, str]:
         size = math.prod(block.shape)
         if size > 2:
             found.setdefault(size, f"the size of {block.name}")
-    return found
+    return {**region.lengths, **found}
 
 
 def _sharpness(region: Region) -> float:

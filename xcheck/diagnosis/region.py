@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -37,6 +37,7 @@ class Region:
         y: the outputs.
         sources: the blocks of the inputs, one after the other.
         targets: the blocks of the outputs.
+        lengths: lengths of other arrays that a sum or a mean may have run over, and whose they are.
     """
 
     claimed: RealArray
@@ -47,6 +48,7 @@ class Region:
     y: RealArray
     sources: tuple[Block, ...]
     targets: tuple[Block, ...]
+    lengths: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def known(self) -> Mask:
@@ -104,9 +106,10 @@ def whole(
     wrong: Mask,
     point: tuple[RealArray, RealArray],
     blocks: tuple[Sequence[Block], Sequence[Block]],
+    lengths: Mapping[int, str],
 ) -> Region:
     """Return the region of all entries; `point` are inputs and outputs, `blocks` theirs."""
-    return Region(claimed, measured, tolerance, wrong, *point, tuple(blocks[0]), tuple(blocks[1]))
+    return Region(claimed, measured, tolerance, wrong, *point, tuple(blocks[0]), tuple(blocks[1]), lengths)
 
 
 def part(region: Region, source: Block | None = None, target: Block | None = None) -> Region:
@@ -122,6 +125,7 @@ def part(region: Region, source: Block | None = None, target: Block | None = Non
         region.y[columns],
         region.sources if source is None else (source,),
         region.targets if target is None else (target,),
+        region.lengths,
     )
 
 

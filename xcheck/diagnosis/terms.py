@@ -16,6 +16,9 @@ ENOUGH = 3
 Slopes = Callable[[RealArray], tuple[RealArray, RealArray] | None]
 """Measures the Jacobian at another point, inputs first, with its error bars; None where that does not work."""
 
+Sample = tuple[str, int, str, RealArray, RealArray]
+"""Which sample, of how many, along what, its Jacobian and the error bars of that."""
+
 
 def additive(region: Region) -> Iterator[Explanation]:
     """Recognise a difference that is proportional to the input, to its sign, or constant: a term left out."""
@@ -60,6 +63,19 @@ def _term(k: RealArray, kind: str, name: str) -> Explanation:
     term = "a regulariser" if kind == "x" else "an L1 penalty"
     verb = "lacks the term" if own[0] < 0 else "has a term too many,"
     return Explanation("additive term", f"the claim {verb} {size}, as {term} gives it")
+
+
+def one_sample(region: Region, samples: Iterator[Sample]) -> Iterator[Explanation]:
+    """Recognise the gradient of one sample of a batch, where all of them have to be added up."""
+    for which, count, what, slopes, bars in samples:
+        for share, mean in ((1.0, ""), (1.0 / count, f", over {count}")):
+            if region.fits(share * slopes, share * bars):
+                yield Explanation(
+                    "one sample",
+                    f"the claim is the gradient of the {which} of the {count} samples ({what}) alone{mean}: gradients "
+                    "are assigned (=) where they have to be accumulated (+=)",
+                )
+                return
 
 
 def applied_twice(region: Region, slopes: Slopes) -> Iterator[Explanation]:
