@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,11 +102,10 @@ class _Laboratory:
         for count in dict.fromkeys(int(_shape(leaf)[0]) for leaf in others):
             batch = [leaf for leaf in others if _shape(leaf)[0] == count]
             what = ", ".join(leaf.name for leaf in batch)
-            for which, part in (("last", slice(-1, None)), ("first", slice(0, 1))):
-                own = tuple(_cut(leaf, part) if leaf in batch else leaf for leaf in leaves)
-                found = self._measured(
-                    region, lambda own=own: Problem.at(replace(problem.call, leaves=own), problem.rewind)
-                )
+            for which, piece in (("last", slice(-1, None)), ("first", slice(0, 1))):
+                own = tuple(_cut(leaf, piece) if leaf in batch else leaf for leaf in leaves)
+                moved = replace(problem.call, leaves=own)
+                found = self._measured(region, partial(Problem.at, moved, problem.rewind))
                 if found is not None:
                     yield (which, count, what, *found)
 
