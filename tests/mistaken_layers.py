@@ -852,7 +852,7 @@ def laplacian_without_its_rim(draw: Draw) -> Planted:
 
 @mistake("mask: negative", "wrong where negative", "wrong where positive")
 def leaky_relu_without_its_leak(draw: Draw) -> Planted:
-    n, slope = draw.size(7, 12), draw.scalar(0.05, 0.4)
+    n, slope = draw.size(8, 12), draw.scalar(0.05, 0.4)
 
     def forward(xp: XP, x: T) -> T:
         return xp.where(x > 0, x, slope * x)
@@ -865,7 +865,7 @@ def leaky_relu_without_its_leak(draw: Draw) -> Planted:
 
 @mistake("mask: negative", "wrong where negative", "wrong where positive")
 def elu_with_its_value_for_its_slope(draw: Draw) -> Planted:
-    n = draw.size(7, 12)
+    n = draw.size(8, 12)
 
     def forward(xp: XP, x: T) -> T:
         return xp.where(x > 0, x, xp.expm1(x))
@@ -878,7 +878,7 @@ def elu_with_its_value_for_its_slope(draw: Draw) -> Planted:
 
 @mistake("mask: negative", "wrong where negative", "wrong where positive")
 def absolute_values_without_their_sign(draw: Draw) -> Planted:
-    n = draw.size(7, 12)
+    n = draw.size(8, 12)
     c = draw.positive(n)
 
     def forward(xp: XP, x: T) -> T:
@@ -922,7 +922,7 @@ def gradient_shared_among_equals(draw: Draw) -> Planted:
     return Planted({"x": x}, forward, backward)
 
 
-@mistake("mask: padding", "wrong where masked")
+@mistake("mask: padding", "wrong where zero")
 def mask_only_in_the_gradient(draw: Draw) -> Planted:
     batch, t = draw.size(3, 4), draw.size(4, 5)
     mask = np.arange(t)[None] < draw.rng.integers(1, t, size=batch)[:, None]

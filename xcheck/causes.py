@@ -23,6 +23,9 @@ from xcheck.verdict import Verdict
 AGAIN = 2**14
 """Jacobians of more entries are not measured at another point, nor for single samples."""
 
+FAR = 8
+"""Points at which a function that seems to ignore an input is looked at."""
+
 WIDEST = 2**10
 """A diagonal of more entries than this is not laid out as a matrix to be explained."""
 
@@ -52,7 +55,7 @@ def explained(
             _diagonal(a[0], rest) for a, rest in ((claimed, 0.0), (value, np.nan), (bar, np.inf), (wrong, False))
         )
     blocks = reference.inputs.blocks, reference.outputs.blocks
-    region = whole(claimed, value, bar, wrong, (reference.x, reference.y), blocks, _lengths(reference))
+    region = whole(claimed, value, bar, wrong, (reference.x, reference.y), blocks, _lengths(reference), _others(reference))
     with np.errstate(all="ignore"):
         found = diagnose(region, _Laboratory(reference, seed))
     return replace(comparison, causes=found.explanations, unexplained=found.unexplained)
@@ -73,6 +76,19 @@ def _lengths(problem: Problem) -> dict[int, str]:
             found.setdefault(
                 int(shape[0]), f"axis 0 of {leaf.name}" if len(shape) > 1 else f"the length of {leaf.name}"
             )
+    return found
+
+
+def _others(problem: Problem) -> dict[str, NDArray[np.generic]]:
+    """Return the inputs of few entries, those that are held constant too."""
+    found = {}
+    for leaf in problem.call.leaves:
+        array = leaf.array if leaf.array is not None else leaf.value
+        if 0 < np.prod(_shape(leaf), initial=1.0) <= AGAIN and _shape(leaf):
+            try:
+                found[leaf.name] = np.asarray(problem.as_array(array) if leaf.array is None else array)
+            except Exception:  # not every constant is an array
+                continue
     return found
 
 
@@ -108,6 +124,17 @@ class _Laboratory:
                 found = self._measured(region, partial(Problem.at, moved, problem.rewind))
                 if found is not None:
                     yield (which, count, what, *found)
+
+    def moves(self, region: Region) -> bool | None:
+        rows = slice(region.sources[0].start, region.sources[-1].start + region.sources[-1].size)
+        columns = slice(region.targets[0].start, region.targets[-1].start + region.targets[-1].size)
+        x, rng = self.reference.x, np.random.default_rng(self.seed)
+        points = np.repeat(x[None], FAR, axis=0)
+        size = np.maximum(np.abs(x[rows]), self.reference.typical)
+        points[:, rows] = size * rng.uniform(0.3, 3.0, (FAR, 1)) * rng.choice([-1.0, 1.0], (FAR, len(size)))
+        values = self.reference.values_quietly(points)[:, columns]
+        known = np.all(np.isfinite(values), axis=1)
+        return None if not known.any() else not np.array_equal(values[known], values[known][:1].repeat(known.sum(), 0))
 
     def _measured(self, region: Region, make: Callable[[], Problem]) -> tuple[RealArray, RealArray] | None:
         """Measure the part of another problem's Jacobian that belongs to a region; None if that raises."""

@@ -8,13 +8,14 @@ from functools import partial as bound
 from itertools import combinations
 from typing import Protocol
 
+from xcheck.diagnosis.activations import activation
 from xcheck.diagnosis.explanation import Explanation
-from xcheck.diagnosis.factors import conjugated, factor, missing
+from xcheck.diagnosis.factors import conjugated, factor, ignored, missing
 from xcheck.diagnosis.orders import permuted, shifted, transposed
 from xcheck.diagnosis.places import at_one_place, not_finite, where_a_mask_holds
 from xcheck.diagnosis.region import Region, part
-from xcheck.diagnosis.sums import cotangent_ignored, elementwise, partial, summed, swapped, without_mixing
-from xcheck.diagnosis.terms import Sample, Slopes, additive, applied_twice, one_sample
+from xcheck.diagnosis.sums import cotangent_ignored, elementwise, mixing, partial, summed, swapped, without_mixing
+from xcheck.diagnosis.terms import Sample, Slopes, additive, applied_twice, one_sample, skipped
 
 Rule = Callable[[Region], Iterator[Explanation]]
 
@@ -35,6 +36,9 @@ OF_ONE: tuple[Rule, ...] = (
     summed,
     shifted,
     additive,
+    skipped,
+    activation,
+    mixing,
 )
 """Rules for one input, the simplest first."""
 
@@ -69,6 +73,10 @@ class Laboratory(Protocol):
         """Measure the Jacobian of a part for single samples of a batch."""
         ...
 
+    def moves(self, region: Region) -> bool | None:
+        """Tell whether the values change with the inputs of a part; None if that cannot be told."""
+        ...
+
 
 def diagnose(region: Region, laboratory: Laboratory) -> Diagnosis:
     """Find the simplest explanations that fit all wrong entries: of everything, else of every input, else of pairs.
@@ -78,7 +86,7 @@ def diagnose(region: Region, laboratory: Laboratory) -> Diagnosis:
         laboratory: measures more.
     """
     if len(region.sources) * len(region.targets) > 1:
-        found = _first(region, OF_ALL)
+        found = _first(region, (*OF_ALL, lambda r: ignored(r, lambda: laboratory.moves(r))))
         if found is not None:
             return Diagnosis((found,), 0)
     pairs = _swapped(region)
@@ -112,6 +120,7 @@ def _of(region: Region, laboratory: Laboratory) -> Explanation | None:
     if region.claimed.size > ENTRIES:
         return _first(region, PLACES)
     measuring: tuple[Rule, ...] = (
+        lambda r: ignored(r, lambda: laboratory.moves(r)),
         lambda r: applied_twice(r, laboratory.slopes(r)),
         lambda r: one_sample(r, laboratory.samples(r)),
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from xcheck.diagnosis.explanation import Explanation
-from xcheck.diagnosis.region import Region
+from xcheck.diagnosis.region import BITS, LEAST, Region
 from xcheck.protocol import RealArray
 from xcheck.space import Block
 
@@ -23,6 +23,9 @@ NAMED = {
 }
 """Constants that get lost, or come in twice."""
 
+LIKELY = {2.0: "twice", 0.5: "half"}
+"""Factors that need little evidence, as a changed sign does."""
+
 LARGE, BY_CHANCE = 2**20, 1e-3
 """Whole numbers, and one over them, are recognised up to here, unless so many would fit by chance."""
 
@@ -31,14 +34,29 @@ SMALL = 12
 
 
 def missing(region: Region) -> Iterator[Explanation]:
-    """Recognise a part of the Jacobian that is zero, in the claim or in the function."""
+    """Recognise a part of the Jacobian that is zero in the claim, and not in the function.
+
+    Evidence: the zeros are exact, and slopes were measured; nothing is inferred.
+    """
     if not region.claimed.any() and region.significant.any():
         yield Explanation(
             "zero",
             "the claim is zero throughout, and the function depends on it",
             remedy="it is cut off (detach, stop_gradient, .numpy(), a constant copy), or the rule leaves it out",
         )
-    if np.all(region.measured == 0) and region.wrong.any():
+
+
+def ignored(region: Region, moves: Callable[[], bool | None]) -> Iterator[Explanation]:
+    """Recognise an input that the function ignores, and the claim does not.
+
+    Evidence: a slope of zero is not enough, since even functions and dead units have it; the values are the same, to
+    the last bit, at other values of the input, far from the point.
+
+    Args:
+        region: the part.
+        moves: tells whether the values change with the input; None if that is not known.
+    """
+    if np.all(region.measured == 0) and region.wrong.any() and moves() is False:
         yield Explanation(
             "ignored",
             "the function ignores this input: its values do not change with it, while the claim is not zero",
@@ -47,9 +65,13 @@ def missing(region: Region) -> Iterator[Explanation]:
 
 
 def factor(region: Region, named: bool | None = None) -> Iterator[Explanation]:
-    """Recognise a constant factor: one that means something if `named`, any other if not, both if None."""
+    """Recognise a constant factor: one that means something if `named`, any other if not, both if None.
+
+    Evidence: some hundred numbers mean something, so the ratio has to be one of them to 16 bits, to 8 for -1, 2 and
+    1/2. For any other number three entries have to share it; that is then a fact, and no guess.
+    """
     k = _ratio(region)
-    if k is None or not region.fits(k * region.measured, abs(k) * region.tolerance):
+    if k is None or not region.fits(k * region.measured, abs(k) * region.tolerance, bits=LEAST):
         return
     name = _name(k, region)
     if name and named is not False:
@@ -59,7 +81,10 @@ def factor(region: Region, named: bool | None = None) -> Iterator[Explanation]:
 
 
 def conjugated(region: Region) -> Iterator[Explanation]:
-    """Recognise a complex conjugate: imaginary parts of inputs, of outputs or of both with the other sign."""
+    """Recognise a complex conjugate: imaginary parts of inputs, of outputs or of both with the other sign.
+
+    Evidence: half of the entries with their sign changed, each to all its digits; no number is chosen.
+    """
     if not region.is_complex:
         return
     for rows, columns in ((True, False), (False, True), (True, True)):
@@ -97,11 +122,16 @@ def _ratio(region: Region) -> float | None:
 def _name(k: float, region: Region) -> str:
     """Name a factor that means something; fractions that small numbers give by chance have to be exact."""
     close = max(1e-9, _sharpness(region))
-    if close > 1e-2:
+    if close > 2.0**-LEAST:
         return ""
     if math.isclose(k, -1.0, rel_tol=close):
         return "minus one times"
     sign, size = ("minus " if k < 0 else ""), abs(k)
+    for value, name in LIKELY.items():
+        if math.isclose(size, value, rel_tol=close):
+            return f"{sign}{name}"
+    if close > 2.0**-BITS:
+        return ""
     lengths = _lengths(region)
     for value, name in _candidates(lengths):
         if math.isclose(size, value, rel_tol=close):
@@ -113,8 +143,6 @@ def _name(k: float, region: Region) -> str:
 
 
 def _candidates(lengths: dict[int, str]) -> Iterator[tuple[float, str]]:
-    yield 2.0, "twice"
-    yield 0.5, "half"
     for n, what in lengths.items():
         yield float(n), f"{n} times ({what})"
         yield 1.0 / n, f"1/{n} times ({what})"

@@ -16,12 +16,16 @@ from xcheck.space import Block
 
 Rows = NDArray[np.intp]
 
-UNLIKELY = 30
-"""Wrong places that a condition picks out mean something if it had so many choices."""
+UNLIKELY, VERY_UNLIKELY, FEW = 50, 200, 3
+"""Wrong places that a condition picks out mean something if it had so many choices: more where conditions are many, and
+few for exact zeros, which are rare by themselves."""
 
 
 def not_finite(region: Region) -> Iterator[Explanation]:
-    """Recognise NaN and infinity where the derivative exists."""
+    """Recognise NaN and infinity where the derivative exists.
+
+    Evidence: the derivative was measured there, twice; nothing is inferred.
+    """
     lost = ~np.isfinite(region.claimed) & region.wrong
     if not lost.any() or np.any(region.wrong & ~lost):
         return
@@ -43,47 +47,66 @@ def not_finite(region: Region) -> Iterator[Explanation]:
 
 
 def where_a_mask_holds(region: Region) -> Iterator[Explanation]:
-    """Recognise claims that are wrong exactly where inputs, or outputs, are negative, positive, zero or tied."""
-    for values, wrong, active, block in _sides(region):
-        for mask, name in _masks(values):
-            mask = mask & active
-            count, total = int(np.count_nonzero(mask)), int(np.count_nonzero(active))
-            if not np.array_equal(mask, wrong) or count in (0, total):
+    """Recognise claims that are wrong exactly where inputs, or outputs, are negative, positive, zero or tied.
+
+    Another input of the same shape, or of its first axes, may be the mask as well. That the claim is wrong there and
+    nowhere else is a fact. Evidence that it is no coincidence: there are `comb(total, count)` choices of as many
+    places, and a condition is named if that is well above the number of conditions tried.
+    """
+    for values, wrong, active, block, name in _sides(region):
+        for mask, what, least in _masks(values):
+            held = mask & active
+            count, total = int(np.count_nonzero(held)), int(np.count_nonzero(active))
+            if not np.array_equal(held, wrong) or count in (0, total) or comb(total, count) < least:
                 continue
-            least = 3 if name == "zero" else UNLIKELY
-            if comb(total, count) < least:
-                continue
-            what = _content(region)
             yield Explanation(
-                f"wrong where {name}",
-                f"wrong exactly where {block.name} is {name} ({count} of {total} entries){what}",
+                f"wrong where {what}",
+                f"wrong exactly where {name} is {what} ({count} of {total} entries of {block.name}){_content(region)}",
             )
             return
 
 
-def _sides(region: Region) -> Iterator[tuple[RealArray, Mask, Mask, Block]]:
-    if region.source is not None and not region.source.is_complex:
-        active = np.any(region.significant | (region.claimed != 0), axis=1)
-        yield region.x, np.any(region.wrong, axis=1), active, region.source
-    if region.target is not None and not region.target.is_complex:
-        active = np.any(region.significant | (region.claimed != 0), axis=0)
-        yield region.y, np.any(region.wrong, axis=0), active, region.target
+def _sides(region: Region) -> Iterator[tuple[RealArray, Mask, Mask, Block, str]]:
+    for block, own, axis in ((region.source, region.x, 1), (region.target, region.y, 0)):
+        if block is None or block.is_complex:
+            continue
+        active = np.any(region.significant | (region.claimed != 0), axis=axis)
+        wrong = np.any(region.wrong, axis=axis)
+        yield own, wrong, active, block, block.name
+        for name, array in region.others.items():
+            spread = _spread(np.asarray(array), block.shape)
+            if spread is not None and name != block.name:
+                yield spread, wrong, active, block, name
 
 
-def _masks(values: RealArray) -> Iterator[tuple[Mask, str]]:
-    yield values < 0, "negative"
-    yield values > 0, "positive"
-    yield values == 0, "zero"
+def _spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> RealArray | None:
+    """Repeat an array over the last axes of a block of which it has the first; None if it has not."""
+    if array.dtype.kind not in "biuf" or not array.ndim or array.shape != shape[: array.ndim]:
+        return None
+    own = array.astype(np.float64).reshape(array.shape + (1,) * (len(shape) - array.ndim))
+    return np.ascontiguousarray(np.broadcast_to(own, shape)).reshape(-1)
+
+
+def _masks(values: RealArray) -> Iterator[tuple[Mask, str, int]]:
+    """Return conditions with how unlikely they have to be."""
+    yield values < 0, "negative", UNLIKELY
+    yield values > 0, "positive", UNLIKELY
+    yield values == 0, "zero", FEW
+    yield values != 0, "not zero", UNLIKELY
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    yield counts[inverse] > 1, "tied with another entry"
+    yield counts[inverse] > 1, "tied with another entry", UNLIKELY
     sizes = np.abs(values)
     for limit in (1.0, 6.0, 3.0, 0.5, 2.0):
-        yield sizes > limit, f"larger than {limit:g} in size"
-        yield values > limit, f"larger than {limit:g}"
+        yield sizes > limit, f"larger than {limit:g} in size", VERY_UNLIKELY
+        yield values > limit, f"larger than {limit:g}", VERY_UNLIKELY
+        yield sizes < limit, f"smaller than {limit:g} in size", VERY_UNLIKELY
 
 
 def at_one_place(region: Region) -> Iterator[Explanation]:
-    """Say so where one entry, one input, one output or the ends of an axis are wrong."""
+    """Say so where one entry, one input, one output or the ends of an axis are wrong.
+
+    A fact, and no guess: what is said of the numbers there has the evidence of `factor`.
+    """
     rows, columns = (np.flatnonzero(region.wrong.any(axis=axis)) for axis in (1, 0))
     n, m = region.wrong.shape
     if region.source is not None and n > 2:

@@ -12,7 +12,11 @@ from xcheck.space import Block
 
 
 def elementwise(region: Region) -> Iterator[Explanation]:
-    """Recognise a Jacobian of which only the diagonal was kept, or that was replaced by its sums on a diagonal."""
+    """Recognise a Jacobian of which only the diagonal was kept, or that was replaced by its sums on a diagonal.
+
+    Evidence: all entries off the diagonal are exactly zero, and those on it right to all digits. Sums have to be sums:
+    where rows or columns have one entry each, a diagonal of them is a Jacobian in the wrong order.
+    """
     n, m = region.measured.shape
     if n != m or n < 2 or region.is_complex:
         return
@@ -28,7 +32,8 @@ def elementwise(region: Region) -> Iterator[Explanation]:
         )
         return
     for axis, kind in ((0, "row sums"), (1, "column sums")):
-        if region.fits(np.diag(r.sum(axis)), np.diag(t.sum(axis))):
+        several = np.any(np.count_nonzero(region.significant, axis=axis) > 1)
+        if several and region.fits(np.diag(r.sum(axis)), np.diag(t.sum(axis))):
             whose = "every output's" if axis == 0 else "every input's"
             yield Explanation(
                 kind, f"the claim has the {kind} of the Jacobian, {whose} derivatives added up, on its diagonal alone"
@@ -37,29 +42,58 @@ def elementwise(region: Region) -> Iterator[Explanation]:
 
 
 def without_mixing(region: Region) -> Iterator[Explanation]:
-    """Recognise samples that the function mixes and the claim keeps apart, or the other way round."""
+    """Recognise samples that the function mixes and the claim keeps apart.
+
+    Evidence: entries between samples are exactly zero, and all inside of samples are right.
+    """
     pair = _samples(region)
     if pair is None:
         return
-    same, length, axis = pair
-    what = f"the {length} samples along axis {axis}"
-    r, c = region.measured, region.claimed
+    same, length = pair
     if np.any(region.significant & ~same) and region.fits(
-        np.where(same, r, 0.0), np.where(same, region.tolerance, 0.0)
+        np.where(same, region.measured, 0.0), np.where(same, region.tolerance, 0.0)
     ):
         yield Explanation(
             "samples apart",
-            f"the claim treats {what} as independent, and the function mixes them (as a batch normalisation does)",
+            f"the claim treats the {length} samples along axis 0 as independent, and the function mixes them (as a "
+            "batch normalisation does)",
         )
-    elif np.all(region.zero | same) and np.any(c[~same]) and not np.any(region.wrong & same):
+
+
+def mixing(region: Region) -> Iterator[Explanation]:
+    """Recognise samples that the claim mixes and the function keeps apart.
+
+    Evidence: the function has exact zeros between samples and the claim has none, for every pair of them. Noise has
+    that too, so that more is asked: either all inside of samples is right, or the claim mixes position by position, as
+    sums and normalisations over a batch do, and has exact zeros between different positions.
+    """
+    pair = _samples(region)
+    if pair is None:
+        return
+    same, length = pair
+    c = region.claimed != 0
+    if not np.all(region.zero | same) or not np.any(region.significant & same):
+        return
+    n, m = (block.size // length for block in (region.sources[0], region.targets[0]))
+    between = (c & ~same).reshape(length, n, length, m)
+    if not np.all(np.any(between, axis=(1, 3)) | np.eye(length, dtype=bool)):
+        return
+    across = between.any(axis=(0, 2))
+    by_position = n == m > 1 and not np.any(across & ~np.eye(n, dtype=bool))
+    if by_position or not np.any(region.wrong & same):
         yield Explanation(
             "samples mixed",
-            f"the claim mixes {what}: the function keeps them apart, and the claim has entries from one to another",
+            f"the claim mixes the {length} samples along axis 0: the function keeps them apart, and the claim has "
+            "entries from one to another",
+            remedy="something is summed or normalised over the batch in it",
         )
 
 
 def cotangent_ignored(region: Region) -> Iterator[Explanation]:
-    """Recognise a pullback that gives the same for every cotangent."""
+    """Recognise a pullback that gives the same for every cotangent.
+
+    Evidence: all columns are the same sum of columns, to all digits; at least two of them have slopes.
+    """
     r, t = region.measured, region.tolerance
     if r.shape[1] < 2 or np.count_nonzero(np.any(region.significant, axis=0)) < 2:
         return
@@ -75,7 +109,10 @@ def cotangent_ignored(region: Region) -> Iterator[Explanation]:
 
 
 def summed(region: Region) -> Iterator[Explanation]:
-    """Recognise a sum or a mean over an axis of an input that should not be there."""
+    """Recognise a sum or a mean over an axis of an input that should not be there.
+
+    Evidence: every entry along the axis is the same sum of the measured ones, to all digits.
+    """
     block = region.source
     if block is None or block.is_complex:
         return
@@ -97,7 +134,10 @@ def summed(region: Region) -> Iterator[Explanation]:
 
 
 def partial(region: Region) -> Iterator[Explanation]:
-    """Recognise a sum over an axis of the outputs of which one term was kept."""
+    """Recognise a sum over an axis of the outputs of which one term was kept.
+
+    Evidence: one term is right to all digits and all others are exactly zero.
+    """
     block = region.target
     if block is None or block.is_complex:
         return
@@ -144,7 +184,7 @@ def _axis(over: tuple[int, ...], block: Block) -> str:
     return f"axis {over[0]} of {block.name}"
 
 
-def _samples(region: Region) -> tuple[Mask, int, int] | None:
+def _samples(region: Region) -> tuple[Mask, int] | None:
     """Return which entries belong to the same sample of a batch along the first axis of input and output."""
     a, b = region.source, region.target
     if a is None or b is None or not a.shape or not b.shape or a.shape[0] != b.shape[0] or a.shape[0] < 2:
@@ -153,7 +193,7 @@ def _samples(region: Region) -> tuple[Mask, int, int] | None:
     if a.size == count and b.size == count:
         return None  # a plain vector: that is the elementwise case
     rows, columns = (np.arange(block.size) // (block.size // count) for block in (a, b))
-    return rows[:, None] == columns[None], count, 0
+    return rows[:, None] == columns[None], count
 
 
 def swapped(first: Region, second: Region) -> bool:

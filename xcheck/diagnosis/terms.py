@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from xcheck.diagnosis.explanation import Explanation
-from xcheck.diagnosis.region import Region
+from xcheck.diagnosis.region import Mask, Region
 from xcheck.protocol import RealArray
 
 ENOUGH = 3
 """So many entries have to lie on a line before it is one."""
+
+TINY = float(np.finfo(np.float64).tiny)
 
 Slopes = Callable[[RealArray], tuple[RealArray, RealArray] | None]
 """Measures the Jacobian at another point, inputs first, with its error bars; None where that does not work."""
@@ -21,10 +23,14 @@ Sample = tuple[str, int, str, RealArray, RealArray]
 
 
 def additive(region: Region) -> Iterator[Explanation]:
-    """Recognise a difference that is proportional to the input, to its sign, or constant: a term left out."""
-    gap = region.claimed - region.measured
-    if region.is_complex or not np.all(region.known):
+    """Recognise a difference that is proportional to the input, to its sign, or constant: a term left out.
+
+    Evidence: one number for every output is read off at one input, which then is worth nothing; at two other inputs at
+    least the same number has to fit, to all digits.
+    """
+    if region.is_complex:
         return
+    gap = np.where(region.known, region.claimed - region.measured, np.nan)
     shapes = (
         (region.x, "x", "the input"),
         (np.sign(region.x), "sign", "the sign of the input"),
@@ -34,23 +40,54 @@ def additive(region: Region) -> Iterator[Explanation]:
         moving = vector != 0
         if np.count_nonzero(moving) < ENOUGH or (kind == "x" and len(np.unique(np.abs(vector[moving]))) < ENOUGH):
             continue
-        k = _slope(gap, vector, region.tolerance)
+        k, spent = _slope(gap, vector, region.tolerance)
         with np.errstate(invalid="ignore"):
-            fitting = region.fits(region.measured + np.outer(vector, k), region.tolerance)
+            fitting = region.fits(region.measured + np.outer(vector, k), region.tolerance, spent)
         if fitting:
             yield _term(k, kind, name)
             return
 
 
-def _slope(gap: RealArray, vector: RealArray, tolerance: RealArray) -> RealArray:
-    """Return the factor of every output, by the input at which the term weighs most."""
-    weight = np.abs(vector)[:, None] / np.maximum(tolerance, np.finfo(np.float64).tiny)
+def skipped(region: Region) -> Iterator[Explanation]:
+    """Recognise a multiple of the identity that is missing: a connection around a layer.
+
+    Evidence: everything off the diagonal is right; of the diagonal one entry gives the number, and the others have to
+    have it. A difference of exactly 1 or -1 needs no other.
+    """
+    a, b = region.source, region.target
+    if a is None or b is None or a.shape != b.shape or a.size < 2 or region.is_complex:
+        return
+    diagonal = np.diagonal(region.claimed - region.measured)
+    bars = np.diagonal(region.tolerance)
+    at = int(np.argmin(np.where(np.isfinite(diagonal), bars, np.inf)))
+    k = float(diagonal[at])
+    whole = round(k) in (1, -1) and abs(k - round(k)) <= 2 * bars[at]
+    k = float(round(k)) if whole else k
+    spent = np.zeros(region.claimed.shape, bool)
+    spent[at, at] = not whole
+    eye = np.eye(a.size)
+    if not k or np.any(np.diagonal(region.measured) == 0) or not np.any(region.significant & (eye == 0)):
+        return
+    if region.fits(region.measured + k * eye, region.tolerance, spent):
+        verb, size = "lacks" if k < 0 else "has too much of", abs(k)
+        yield Explanation(
+            "skip connection",
+            f"the claim {verb} the identity{'' if whole else f' times {size:.6g}'}: what goes straight from {a.name} "
+            f"to {b.name}, around the layer",
+        )
+
+
+def _slope(gap: RealArray, vector: RealArray, tolerance: RealArray) -> tuple[RealArray, Mask]:
+    """Return the factor of every output, by the input at which the term weighs most, and those places."""
+    weight = np.where(np.isfinite(gap), np.abs(vector)[:, None] / np.maximum(tolerance, TINY), -1.0)
     at = np.argmax(weight, axis=0)
     columns = np.arange(gap.shape[1])
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         k = gap[at, columns] / vector[at]
-    known = np.any(np.abs(gap) > tolerance, axis=0)
-    return np.where(known, k, 0.0)
+        known = np.any(np.abs(gap) > tolerance, axis=0)
+    spent = np.zeros(gap.shape, bool)
+    spent[at, columns] = True
+    return np.where(known, k, 0.0), spent
 
 
 def _term(k: RealArray, kind: str, name: str) -> Explanation:
@@ -66,7 +103,10 @@ def _term(k: RealArray, kind: str, name: str) -> Explanation:
 
 
 def one_sample(region: Region, samples: Iterator[Sample]) -> Iterator[Explanation]:
-    """Recognise the gradient of one sample of a batch, where all of them have to be added up."""
+    """Recognise the gradient of one sample of a batch, where all of them have to be added up.
+
+    Evidence: the gradient of that sample alone is measured, and the claim is that, to all digits.
+    """
     for which, count, what, slopes, bars in samples:
         for share, mean in ((1.0, ""), (1.0 / count, f", over {count}")):
             if region.fits(share * slopes, share * bars):
@@ -79,7 +119,10 @@ def one_sample(region: Region, samples: Iterator[Sample]) -> Iterator[Explanatio
 
 
 def applied_twice(region: Region, slopes: Slopes) -> Iterator[Explanation]:
-    """Recognise the derivative at f(x) in place of x, and that of f(f(x)): functions applied twice."""
+    """Recognise the derivative at f(x) in place of x, and that of f(f(x)): functions applied twice.
+
+    Evidence: the derivative there is measured, and the claim is that, to all digits; nothing is chosen.
+    """
     a, b = region.source, region.target
     if a is None or b is None or a.shape != b.shape or a.is_complex or b.is_complex:
         return
