@@ -214,6 +214,31 @@ def two_inputs_both_unrelated(draw: Draw) -> Planted:
 
 
 @unknown
+def wrong_at_entries_by_chance(draw: Draw) -> Planted:
+    n = draw.size(4, 9)
+    hit = draw.rng.random(n) < 0.4
+    amount = np.where(hit, draw.array(n), 0.0)
+
+    def backward(xp: Any, g: Any, x: Any) -> Any:
+        return (g * (xp.cos(x) + like(xp, amount, x)),)
+
+    return Planted({"x": draw.array(n)}, lambda xp, x: xp.sin(x), backward)
+
+
+@unknown
+def a_slope_where_the_function_is_flat(draw: Draw) -> Planted:
+    """A slope of zero does not mean that an input is ignored: dead units and even functions have it."""
+    n = draw.size(1, 5)
+    even = draw.choice(True, False)
+    x = np.zeros(n) if even else -draw.positive(n)
+
+    def forward(xp: Any, x: Any) -> Any:
+        return xp.cos(x) if even else xp.maximum(x, 0 * x) * 2
+
+    return Planted({"x": x}, forward, lambda xp, g, x: (g * (0.3 + xp.exp(x)),))
+
+
+@unknown
 def a_complex_function_all_wrong(draw: Draw) -> Planted:
     n = draw.size(1, 3)
     c = draw.array(n) + 1j * draw.array(n)

@@ -26,6 +26,9 @@ Array = np.ndarray[Any, Any]
 Forward = Callable[..., Any]
 Backward = Callable[..., Any]
 BACKENDS = ("numpy", "torch", "jax", "tensorflow")
+SINGLE = 0.15
+"""The share that is drawn in single precision, of the frameworks that compute in it."""
+
 PLACES = {"one entry", "one input", "one output", "one index", "boundary"}
 """Kinds that only say where: true of anything that is wrong there and nowhere else."""
 
@@ -80,7 +83,6 @@ class Planted:
         forward_mode: `jvp(xp, inputs, tangents)` in place of a backward pass.
         constant: names of inputs that do not vary.
         jacobian: a hand-written Jacobian in place of a backward pass, NumPy only.
-        dtype: of the inputs.
     """
 
     inputs: dict[str, Array]
@@ -92,7 +94,6 @@ class Planted:
     constant: tuple[str, ...] = ()
     jacobian: Callable[..., Any] | None = None
     diagonal: Callable[..., Any] | None = None
-    dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,11 +193,13 @@ def _tensorflow_rule(forward: Forward, backward: Backward) -> Callable[..., Any]
 RULES = {"torch": _torch_rule, "jax": _jax_rule, "tensorflow": _tensorflow_rule}
 
 
-def run(planted: Planted, backend: str, seed: int = 0) -> Report:
-    """Check what was planted."""
+def run(planted: Planted, backend: str, seed: int = 0, single: bool = False) -> Report:
+    """Check what was planted, in single precision if that is asked for and the mistake is a custom rule."""
     if planted.call is not None:
         return planted.call()
-    arrays = [np.asarray(a, planted.dtype or None) for a in planted.inputs.values()]
+    arrays = [np.asarray(a) for a in planted.inputs.values()]
+    if single:
+        arrays = [a.astype(np.complex64 if a.dtype.kind == "c" else np.float32) for a in arrays]
     forward, backward, jvp = planted.forward, planted.backward, planted.forward_mode
     assert forward is not None
     names = list(planted.inputs)
@@ -261,14 +264,14 @@ class Outcome:
         return f"{self.mistake.name} on {self.backend}, seed {self.seed}: {self.status}: {said}"
 
 
-def examine(kind: Mistake, backend: str, seed: int) -> Outcome:
+def examine(kind: Mistake, backend: str, seed: int, single: bool = False) -> Outcome:
     """Draw a mistake, check it and read what was named."""
     planted = kind.draw(Draw(seed, backend))
-    report = run(planted, backend, seed)
+    report = run(planted, backend, seed, single)
     wrong = [c for c in report.comparisons if c.verdict is Verdict.DISAGREE]
     values = [c for c in wrong if "values" in c.reference.source or "differences" in c.reference.source] or wrong
     causes = tuple(e for c in wrong for e in c.causes)
-    outcome = partial(Outcome, kind, backend, seed, causes=causes, report=report)
+    outcome = partial(Outcome, kind, f"{backend}{', float32' if single else ''}", seed, causes=causes, report=report)
     if not wrong:
         return outcome("missed" if kind.kinds else "passed")
     if not kind.kinds:
@@ -296,7 +299,8 @@ def drawn(kinds: Sequence[Mistake], seed: int, count: int, backends: Sequence[st
         order += [able[k] for k in rng.permutation(len(able))]
     for kind in order[:count]:
         own = [b for b in backends if b in kind.backends]
-        yield examine(kind, own[int(rng.integers(len(own)))], int(rng.integers(2**31)))
+        chosen, single = own[int(rng.integers(len(own)))], bool(rng.random() < SINGLE)
+        yield examine(kind, chosen, int(rng.integers(2**31)), single and chosen != "numpy")
 
 
 @dataclass

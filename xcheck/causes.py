@@ -14,7 +14,7 @@ from xcheck.call import Leaf
 from xcheck.comparison import Comparison
 from xcheck.diagnosis import Region, diagnose, whole
 from xcheck.diagnosis.terms import Sample, Slopes
-from xcheck.judgement import DISAGREE, Judgement, judge
+from xcheck.judgement import AGREE, DISAGREE, Judgement, judge
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.witness import Witness
@@ -22,6 +22,12 @@ from xcheck.verdict import Verdict
 
 AGAIN = 2**14
 """Jacobians of more entries are not measured at another point, nor for single samples."""
+
+SEVERAL = 2**20
+"""Nor are larger ones measured once more at the point."""
+
+BLUNT = 2.0**-12
+"""A bar that is a larger share of the error than this says little of what would be right."""
 
 FAR = 8
 """Points at which a function that seems to ignore an input is looked at."""
@@ -35,8 +41,9 @@ def explained(
 ) -> Comparison:
     """Add the causes of what is wrong to a comparison of a whole Jacobian; others are returned as they are.
 
-    Costs nothing for what agrees. For what is wrong, and where nothing simpler fits, it measures a few more Jacobians:
-    at f(x), where that has the shape of x, and for the first and the last sample of a batch.
+    Costs nothing for what agrees. For what is wrong, the Jacobian is measured once more where bars are wide, and a few
+    others where nothing simpler fits: at f(x), where that has the shape of x, and for the first and the last sample of
+    a batch.
 
     Args:
         comparison: the comparison.
@@ -48,7 +55,9 @@ def explained(
     if comparison.verdict is not Verdict.DISAGREE:
         return comparison
     value, bar, wrong = judgement.value, judgement.tolerance, judgement.verdict == DISAGREE
-    if claimed.shape != (reference.n, reference.m):
+    if claimed.shape == (reference.n, reference.m):
+        value, bar = _sharper(claimed, judgement, reference, seed)
+    else:
         if reference.n > WIDEST:
             return comparison
         claimed, value, bar, wrong = (
@@ -59,6 +68,23 @@ def explained(
     with np.errstate(all="ignore"):
         found = diagnose(region, _Laboratory(reference, seed))
     return replace(comparison, causes=found.explanations, unexplained=found.unexplained)
+
+
+def _sharper(
+    claimed: RealArray, judgement: Judgement, reference: Problem, seed: int
+) -> tuple[RealArray, RealArray]:
+    """Return measured values and tolerances; measured once more where they are just good enough to call a claim wrong.
+
+    A claim that is far off is excluded by a wide bar, which says little of what would be right. What was measured is
+    judged in its place: it agrees with itself, and its bar is narrow then.
+    """
+    value, bar = judgement.value, judgement.tolerance
+    blunt = (judgement.verdict == DISAGREE) & np.isfinite(value) & (bar > BLUNT * np.abs(claimed - value))
+    if not blunt.any() or claimed.size > SEVERAL:
+        return value, bar
+    own = judge(Witness(reference, seed=seed), np.where(np.isfinite(value), value, 0.0), reference.precision)
+    better = blunt & (own.verdict == AGREE) & (own.bar + judgement.rounding < bar)
+    return np.where(better, own.value, value), np.where(better, own.bar + judgement.rounding, bar)
 
 
 def _diagonal(entries: NDArray[Any], rest: Any) -> NDArray[Any]:
@@ -129,9 +155,9 @@ class _Laboratory:
         rows = slice(region.sources[0].start, region.sources[-1].start + region.sources[-1].size)
         columns = slice(region.targets[0].start, region.targets[-1].start + region.targets[-1].size)
         x, rng = self.reference.x, np.random.default_rng(self.seed)
-        points = np.repeat(x[None], FAR, axis=0)
+        points = np.repeat(x[None], FAR + 1, axis=0)
         size = np.maximum(np.abs(x[rows]), self.reference.typical)
-        points[:, rows] = size * rng.uniform(0.3, 3.0, (FAR, 1)) * rng.choice([-1.0, 1.0], (FAR, len(size)))
+        points[1:, rows] = size * rng.uniform(0.3, 3.0, (FAR, 1)) * rng.choice([-1.0, 1.0], (FAR, len(size)))
         values = self.reference.values_quietly(points)[:, columns]
         known = np.all(np.isfinite(values), axis=1)
         return None if not known.any() else not np.array_equal(values[known], values[known][:1].repeat(known.sum(), 0))

@@ -113,7 +113,8 @@ def _compare(
     known = {party.label: party.claimed for party in (*parties, *(party for party, _ in measured))}
     broken = bool(shapes or unmeasured or any(run.failure for run in runs))
     labels = [run.label for run in alike]
-    sentences = [describe(d, _name(alike, d), labels, witness) for d in differences]
+    causes = {run.label: run.causes for run in alike}
+    sentences = [describe(d, _name(alike, d), labels, witness, causes) for d in differences]
     return CrossReport(
         _title(runs),
         (*draw_up(runs, alike, known, differences, seed), *(Row(m.label, "not installed") for m in missing)),

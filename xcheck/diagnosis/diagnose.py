@@ -120,11 +120,11 @@ def _of(region: Region, laboratory: Laboratory) -> Explanation | None:
     if region.claimed.size > ENTRIES:
         return _first(region, PLACES)
     measuring: tuple[Rule, ...] = (
-        lambda r: ignored(r, lambda: laboratory.moves(r)),
         lambda r: applied_twice(r, laboratory.slopes(r)),
         lambda r: one_sample(r, laboratory.samples(r)),
     )
-    return _first(region, (*rules, *measuring, *PLACES))
+    at_first: Rule = lambda r: ignored(r, lambda: laboratory.moves(r))  # noqa: E731
+    return _first(region, (at_first, *rules, *measuring, *PLACES))
 
 
 def _first(region: Region, rules: Sequence[Rule]) -> Explanation | None:

@@ -26,6 +26,9 @@ NAMED = {
 LIKELY = {2.0: "twice", 0.5: "half"}
 """Factors that need little evidence, as a changed sign does."""
 
+FEW, MANY = 2.0**-12, 2.0**-BITS
+"""Shares to which a ratio has to be known to be called one of few numbers, such as a length, or one of very many."""
+
 LARGE, BY_CHANCE = 2**20, 1e-3
 """Whole numbers, and one over them, are recognised up to here, unless so many would fit by chance."""
 
@@ -93,7 +96,7 @@ def conjugated(region: Region) -> Iterator[Explanation]:
             sign[0][_imaginary(region.sources)] = -1.0
         if columns:
             sign[1][0, _imaginary(region.targets)] = -1.0
-        if region.fits(sign[0] * region.measured * sign[1]):
+        if region.fits(sign[0] * region.measured * sign[1], bits=LEAST):
             yield Explanation("conjugated", "the claim is the complex conjugate of the derivative")
             return
 
@@ -130,11 +133,9 @@ def _name(k: float, region: Region) -> str:
     for value, name in LIKELY.items():
         if math.isclose(size, value, rel_tol=close):
             return f"{sign}{name}"
-    if close > 2.0**-BITS:
-        return ""
     lengths = _lengths(region)
-    for value, name in _candidates(lengths):
-        if math.isclose(size, value, rel_tol=close):
+    for value, name, needed in _candidates(lengths):
+        if close <= needed and math.isclose(size, value, rel_tol=close):
             return f"{sign}{name}"
     for value, name in ((size, "{} times"), (1 / size, "1/{} times")):
         if 1 < value < LARGE and value * close < BY_CHANCE and math.isclose(value, round(value), rel_tol=close):
@@ -142,13 +143,24 @@ def _name(k: float, region: Region) -> str:
     return ""
 
 
-def _candidates(lengths: dict[int, str]) -> Iterator[tuple[float, str]]:
+def _candidates(lengths: dict[int, str]) -> Iterator[tuple[float, str, float]]:
+    """Return numbers that mean something, what they are called, and how well the ratio has to be known for them."""
+    for value, name in _counts(lengths):
+        yield value, name, FEW
+    for value, name in _constants(lengths):
+        yield value, name, MANY
+
+
+def _counts(lengths: dict[int, str]) -> Iterator[tuple[float, str]]:
     for n, what in lengths.items():
         yield float(n), f"{n} times ({what})"
         yield 1.0 / n, f"1/{n} times ({what})"
     for n in range(3, SMALL + 1):
         yield float(n), f"{n} times"
         yield 1.0 / n, f"1/{n} times"
+
+
+def _constants(lengths: dict[int, str]) -> Iterator[tuple[float, str]]:
     for n, what in lengths.items():
         yield math.sqrt(n), f"the square root of {n} times ({what})"
         yield 1 / math.sqrt(n), f"one over the square root of {n} times ({what})"

@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from xcheck.diagnosis.explanation import Explanation
-from xcheck.diagnosis.region import Region
+from xcheck.diagnosis.region import LEAST, Region
 from xcheck.protocol import RealArray
 from xcheck.space import Block
 
@@ -25,7 +25,7 @@ def transposed(region: Region) -> Iterator[Explanation]:
     Evidence: every wrong entry is another measured one, to all digits; of a 2x2 Jacobian there are two.
     """
     n, m = region.measured.shape
-    if n == m > 1 and region.fits(region.measured.T, region.tolerance.T):
+    if n == m > 1 and region.fits(region.measured.T, region.tolerance.T, bits=LEAST):
         yield Explanation("transposed", "the claim is the transpose of the Jacobian: outputs and inputs are exchanged")
 
 

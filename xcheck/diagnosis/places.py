@@ -16,9 +16,9 @@ from xcheck.space import Block
 
 Rows = NDArray[np.intp]
 
-UNLIKELY, VERY_UNLIKELY, FEW = 50, 200, 3
-"""Wrong places that a condition picks out mean something if it had so many choices: more where conditions are many, and
-few for exact zeros, which are rare by themselves."""
+FEW, SOME, UNLIKELY, VERY_UNLIKELY = 3, 20, 50, 200
+"""Wrong places that a condition picks out mean something if it had so many choices: few for exact zeros, which are rare
+by themselves, some for signs, on which branches usually depend, and many for thresholds, of which there are many."""
 
 
 def not_finite(region: Region) -> Iterator[Explanation]:
@@ -89,8 +89,8 @@ def _spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> RealArray | N
 
 def _masks(values: RealArray) -> Iterator[tuple[Mask, str, int]]:
     """Return conditions with how unlikely they have to be."""
-    yield values < 0, "negative", UNLIKELY
-    yield values > 0, "positive", UNLIKELY
+    yield values < 0, "negative", SOME
+    yield values > 0, "positive", SOME
     yield values == 0, "zero", FEW
     yield values != 0, "not zero", UNLIKELY
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -22,7 +22,7 @@ BITS = 16.0
 wrongly once in several hundred claims that nothing explains."""
 
 LEAST = 8.0
-"""What the likeliest mistakes need: a factor of 2, 1/2 or -1, and zero."""
+"""What the likeliest mistakes need, that leave no choice: a factor of 2, 1/2 or -1, a transpose, a conjugate, zeros."""
 
 ALIKE = 2.0**-16
 """Ratios of claim to reference that differ by this share of themselves are one piece of evidence, not two."""

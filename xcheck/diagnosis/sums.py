@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from xcheck.diagnosis.explanation import Explanation
-from xcheck.diagnosis.region import Mask, Region
+from xcheck.diagnosis.region import LEAST, Mask, Region
 from xcheck.space import Block
 
 
@@ -24,7 +24,7 @@ def elementwise(region: Region) -> Iterator[Explanation]:
     if not np.any(region.significant & ~eye):
         return
     r, t = region.measured, region.tolerance
-    if region.fits(np.where(eye, r, 0.0), np.where(eye, t, 0.0)):
+    if region.fits(np.where(eye, r, 0.0), np.where(eye, t, 0.0), bits=LEAST):
         yield Explanation(
             "diagonal only",
             "the claim has the diagonal of the Jacobian and zeros elsewhere, as of an elementwise function; here every "
@@ -51,7 +51,7 @@ def without_mixing(region: Region) -> Iterator[Explanation]:
         return
     same, length = pair
     if np.any(region.significant & ~same) and region.fits(
-        np.where(same, region.measured, 0.0), np.where(same, region.tolerance, 0.0)
+        np.where(same, region.measured, 0.0), np.where(same, region.tolerance, 0.0), bits=LEAST
     ):
         yield Explanation(
             "samples apart",
@@ -148,12 +148,12 @@ def partial(region: Region) -> Iterator[Explanation]:
             np.moveaxis(kept, axis, 0)[index] = True
             mask = np.broadcast_to(kept.reshape(-1), region.measured.shape)
             several = np.any(np.count_nonzero(np.abs(r) > 0, axis=axis + 1) > 1)
-            if several and region.fits(np.where(mask, region.measured, 0.0), np.where(mask, region.tolerance, 0.0)):
+            if several and region.fits(np.where(mask, region.measured, 0.0), np.where(mask, region.tolerance, 0.0), bits=LEAST):
                 yield _one_term(which, length, _axis((axis,), block))
                 return
     last = _last_only(region.significant)
     if np.any(region.significant & ~last) and region.fits(
-        np.where(last, region.measured, 0.0), np.where(last, region.tolerance, 0.0)
+        np.where(last, region.measured, 0.0), np.where(last, region.tolerance, 0.0), bits=LEAST
     ):
         yield Explanation(
             "assigned",

@@ -38,7 +38,7 @@ def additive(region: Region) -> Iterator[Explanation]:
     )
     for vector, kind, name in shapes:
         moving = vector != 0
-        if np.count_nonzero(moving) < ENOUGH or (kind == "x" and len(np.unique(np.abs(vector[moving]))) < ENOUGH):
+        if np.count_nonzero(moving) < ENOUGH or _distinct(region.x if kind != "one" else region.measured) < ENOUGH:
             continue
         k, spent = _slope(gap, vector, region.tolerance)
         with np.errstate(invalid="ignore"):
@@ -46,6 +46,12 @@ def additive(region: Region) -> Iterator[Explanation]:
         if fitting:
             yield _term(k, kind, name)
             return
+
+
+def _distinct(values: RealArray) -> int:
+    """Count sizes that differ: where inputs are all the same, a term and a factor are the same numbers."""
+    known = np.abs(values[np.isfinite(values) & (values != 0)])
+    return len(np.unique(known.astype(np.float32)))
 
 
 def skipped(region: Region) -> Iterator[Explanation]:

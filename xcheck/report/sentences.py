@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xcheck.agreement import Cause, Difference
 
 
-def describe(difference: Difference, name: str, labels: Sequence[str], witness: bool = False) -> str:
+def describe(
+    difference: Difference,
+    name: str,
+    labels: Sequence[str],
+    witness: bool = False,
+    causes: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """Write one difference as a sentence or two.
 
     Args:
@@ -16,10 +22,11 @@ def describe(difference: Difference, name: str, labels: Sequence[str], witness: 
         name: names its place.
         labels: all implementations that were compared, for saying who stands alone.
         witness: whether slopes were measured on a witness.
+        causes: why each implementation is wrong, where that is known.
     """
     if difference.cause is Cause.WRONG:
         text = _wrong(difference, name, labels, witness)
-        return text + _more(difference)
+        return text + _more(difference) + _why(difference, causes or {})
     who = {
         Cause.FUNCTION: _another_function,
         Cause.CONVENTION: _convention,
@@ -31,6 +38,13 @@ def describe(difference: Difference, name: str, labels: Sequence[str], witness: 
 
 def _more(difference: Difference) -> str:
     return f" So at {difference.count - 1} more." if difference.count > 1 else ""
+
+
+def _why(d: Difference, causes: Mapping[str, Sequence[str]]) -> str:
+    known = {label: causes[label] for label in d.blamed if causes.get(label)}
+    if len(known) == 1 == len(d.blamed):
+        return "".join(f" Cause: {cause}." for cause in next(iter(known.values())))
+    return "".join(f" Cause in {label}: {cause}." for label, own in known.items() for cause in own)
 
 
 def _another_function(d: Difference, name: str) -> str:
