@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-import xcheck
 from mistaken_layers import like, mt, outer, softmax
 from mistakes import RIGHT, UNKNOWN, Draw, Mistake, Planted, mistake, unknown
+
+import xcheck
 from xcheck.namespaces import namespace
 
 AUTOMATIC = ("torch", "jax", "tensorflow")
@@ -144,9 +145,7 @@ def another_function_of_the_same_input(draw: Draw) -> Planted:
         lambda xp, x: xp.cos(1.1 * x + 0.2),
         lambda xp, x: 3 * x**2,
     )
-    return Planted(
-        {"x": draw.array(n)}, lambda xp, x: xp.sin(x) + 0.1 * x, lambda xp, g, x: (g * own(xp, x),)
-    )
+    return Planted({"x": draw.array(n)}, lambda xp, x: xp.sin(x) + 0.1 * x, lambda xp, g, x: (g * own(xp, x),))
 
 
 @unknown

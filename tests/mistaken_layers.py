@@ -698,7 +698,7 @@ def ridge_without_its_gradient(draw: Draw) -> Planted:
         v = like(xp, data, w)
         return (g * xp.matmul(mt(xp, v), xp.matmul(v, w) - like(xp, target, w)),)
 
-    return Planted({"w": draw.array(n)}, forward, backward, ("lacks", f"{lam:.6g} times"))
+    return Planted({"w": draw.array(n)}, forward, backward, ("lacks", f"{lam:.4g}"[:4]))
 
 
 @mistake("additive term", "additive term")

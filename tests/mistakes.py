@@ -237,7 +237,7 @@ def _named(rule: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]
     """Give a function the parameters that the user's has: reports call the inputs by them."""
     own = ", ".join(names)
     space: dict[str, Any] = {"rule": rule}
-    exec(f"def layer({own}): return rule({own})", space)  # noqa: S102
+    exec(f"def layer({own}): return rule({own})", space)
     return space["layer"]  # type: ignore[no-any-return]
 
 

@@ -11,8 +11,9 @@ import mistaken_calls
 import mistaken_layers
 import numpy as np
 import pytest
-import xcheck
 from mistakes import BACKENDS, MISTAKES, RIGHT, UNKNOWN, Draw, Mistake, Outcome, Tally, drawn, examine, run
+
+import xcheck
 
 assert mistaken_calls
 assert mistaken_layers
@@ -64,9 +65,7 @@ def _first_of(kind: Mistake, backends: list[str]) -> Outcome | None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", [FIXED, None], ids=["fixed", "fresh"])
-def test_nothing_but_a_true_place_is_named_where_nothing_fits(
-    seed: int | None, request: pytest.FixtureRequest
-) -> None:
+def test_nothing_but_a_true_place_is_named_where_nothing_fits(seed: int | None, request: pytest.FixtureRequest) -> None:
     seed = _fresh() if seed is None else seed
     outcomes = list(drawn(UNKNOWN, seed, 2 * len(UNKNOWN), _backends(request)))
     assert not [o for o in outcomes if o.status == "wrong"], _shown([o for o in outcomes if o.status == "wrong"], seed)

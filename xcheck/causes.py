@@ -63,16 +63,14 @@ def explained(
         claimed, value, bar, wrong = (
             _diagonal(a[0], rest) for a, rest in ((claimed, 0.0), (value, np.nan), (bar, np.inf), (wrong, False))
         )
-    blocks = reference.inputs.blocks, reference.outputs.blocks
-    region = whole(claimed, value, bar, wrong, (reference.x, reference.y), blocks, _lengths(reference), _others(reference))
+    point, blocks = (reference.x, reference.y), (reference.inputs.blocks, reference.outputs.blocks)
+    region = whole(claimed, value, bar, wrong, point, blocks, _lengths(reference), _others(reference))
     with np.errstate(all="ignore"):
         found = diagnose(region, _Laboratory(reference, seed))
     return replace(comparison, causes=found.explanations, unexplained=found.unexplained)
 
 
-def _sharper(
-    claimed: RealArray, judgement: Judgement, reference: Problem, seed: int
-) -> tuple[RealArray, RealArray]:
+def _sharper(claimed: RealArray, judgement: Judgement, reference: Problem, seed: int) -> tuple[RealArray, RealArray]:
     """Return measured values and tolerances; measured once more where they are just good enough to call a claim wrong.
 
     A claim that is far off is excluded by a wide bar, which says little of what would be right. What was measured is

@@ -145,9 +145,9 @@ def _name(k: float, region: Region) -> str:
 
 def _candidates(lengths: dict[int, str]) -> Iterator[tuple[float, str, float]]:
     """Return numbers that mean something, what they are called, and how well the ratio has to be known for them."""
-    for value, name in _counts(lengths):
+    for value, name in (*_counts(lengths), *_constants()):
         yield value, name, FEW
-    for value, name in _constants(lengths):
+    for value, name in _shares(lengths):
         yield value, name, MANY
 
 
@@ -160,7 +160,13 @@ def _counts(lengths: dict[int, str]) -> Iterator[tuple[float, str]]:
         yield 1.0 / n, f"1/{n} times"
 
 
-def _constants(lengths: dict[int, str]) -> Iterator[tuple[float, str]]:
+def _constants() -> Iterator[tuple[float, str]]:
+    for value, name in NAMED.items():
+        yield value, f"{name} times"
+        yield 1 / value, f"one over {name} times"
+
+
+def _shares(lengths: dict[int, str]) -> Iterator[tuple[float, str]]:
     for n, what in lengths.items():
         yield math.sqrt(n), f"the square root of {n} times ({what})"
         yield 1 / math.sqrt(n), f"one over the square root of {n} times ({what})"
@@ -169,9 +175,6 @@ def _constants(lengths: dict[int, str]) -> Iterator[tuple[float, str]]:
             yield n / 2.0, f"{n}/2 times ({what})"
             yield n / (n - 1), f"{n}/{n - 1} times ({what})"
             yield (n - 1) / n, f"{n - 1}/{n} times ({what})"
-    for value, name in NAMED.items():
-        yield value, f"{name} times"
-        yield 1 / value, f"one over {name} times"
     yield 1.5, "3/2 times"
     yield 2 / 3, "2/3 of"
 

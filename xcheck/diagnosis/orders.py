@@ -101,7 +101,8 @@ def _shift(kind: str, what: str) -> tuple[str, str]:
 
 
 def _moved_fits(region: Region, block: Block, along: int, move: Move) -> bool:
-    return region.fits(*(_moved(a, block, along, move) for a in (region.measured, region.tolerance)))
+    measured, tolerance = (_moved(a, block, along, move) for a in (region.measured, region.tolerance))
+    return region.fits(measured, tolerance)
 
 
 def _moved(entries: RealArray, block: Block, along: int, move: Move) -> RealArray:

@@ -24,7 +24,7 @@ def elementwise(region: Region) -> Iterator[Explanation]:
     if not np.any(region.significant & ~eye):
         return
     r, t = region.measured, region.tolerance
-    if region.fits(np.where(eye, r, 0.0), np.where(eye, t, 0.0), bits=LEAST):
+    if _keeps(region, eye):
         yield Explanation(
             "diagonal only",
             "the claim has the diagonal of the Jacobian and zeros elsewhere, as of an elementwise function; here every "
@@ -50,9 +50,7 @@ def without_mixing(region: Region) -> Iterator[Explanation]:
     if pair is None:
         return
     same, length = pair
-    if np.any(region.significant & ~same) and region.fits(
-        np.where(same, region.measured, 0.0), np.where(same, region.tolerance, 0.0), bits=LEAST
-    ):
+    if np.any(region.significant & ~same) and _keeps(region, same):
         yield Explanation(
             "samples apart",
             f"the claim treats the {length} samples along axis 0 as independent, and the function mixes them (as a "
@@ -123,8 +121,8 @@ def summed(region: Region) -> Iterator[Explanation]:
         for share, kind in ((1.0, "sum"), (1.0 / max(count, 1), "mean")) if count > 1 else ():
             total = share * r.sum(axis=over, keepdims=True)
             bars = share * t.sum(axis=over, keepdims=True)
-            flat = [np.broadcast_to(a, r.shape).reshape(region.measured.shape) for a in (total, bars)]
-            if region.fits(*flat):
+            mean, bar = (np.broadcast_to(a, r.shape).reshape(region.measured.shape) for a in (total, bars))
+            if region.fits(mean, bar):
                 yield Explanation(
                     "extra sum",
                     f"every entry along {_axis(over, block)} gets the {kind} over it: a {kind} that does not belong "
@@ -148,18 +146,21 @@ def partial(region: Region) -> Iterator[Explanation]:
             np.moveaxis(kept, axis, 0)[index] = True
             mask = np.broadcast_to(kept.reshape(-1), region.measured.shape)
             several = np.any(np.count_nonzero(np.abs(r) > 0, axis=axis + 1) > 1)
-            if several and region.fits(np.where(mask, region.measured, 0.0), np.where(mask, region.tolerance, 0.0), bits=LEAST):
+            if several and _keeps(region, mask):
                 yield _one_term(which, length, _axis((axis,), block))
                 return
     last = _last_only(region.significant)
-    if np.any(region.significant & ~last) and region.fits(
-        np.where(last, region.measured, 0.0), np.where(last, region.tolerance, 0.0), bits=LEAST
-    ):
+    if np.any(region.significant & ~last) and _keeps(region, last):
         yield Explanation(
             "assigned",
             "of several outputs that use an input, only the last one counts: its gradient is assigned (=) where it has "
             "to be accumulated (+=)",
         )
+
+
+def _keeps(region: Region, mask: Mask) -> bool:
+    """Tell whether the claim has the entries under a mask, and zeros elsewhere."""
+    return region.fits(np.where(mask, region.measured, 0.0), np.where(mask, region.tolerance, 0.0), bits=LEAST)
 
 
 def _one_term(which: str, length: int, what: str) -> Explanation:

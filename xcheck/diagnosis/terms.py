@@ -78,7 +78,7 @@ def skipped(region: Region) -> Iterator[Explanation]:
         verb, size = "lacks" if k < 0 else "has too much of", abs(k)
         yield Explanation(
             "skip connection",
-            f"the claim {verb} the identity{'' if whole else f' times {size:.6g}'}: what goes straight from {a.name} "
+            f"the claim {verb} the identity{'' if whole else f' times {size:.4g}'}: what goes straight from {a.name} "
             f"to {b.name}, around the layer",
         )
 
@@ -100,9 +100,9 @@ def _term(k: RealArray, kind: str, name: str) -> Explanation:
     own = k[k != 0]
     alike = np.allclose(own, own[0], rtol=1e-4)
     if kind == "one":
-        size = f"{own[0]:+.6g}" if alike else "a constant"
+        size = f"{own[0]:+.4g}" if alike else "a constant"
         return Explanation("constant term", f"the claim is off by the same number everywhere, {size}: a linear term")
-    size = f"{abs(own[0]):.6g} times {name}" if alike else f"a multiple of {name}"
+    size = f"{abs(own[0]):.4g} times {name}" if alike else f"a multiple of {name}"
     term = "a regulariser" if kind == "x" else "an L1 penalty"
     verb = "lacks the term" if own[0] < 0 else "has a term too many,"
     return Explanation("additive term", f"the claim {verb} {size}, as {term} gives it")
