@@ -379,6 +379,124 @@ def test_modules_have_their_parameters_compared(tmp_path: Path, torch: Any) -> N
         xcheck.check(net, torch.tensor(X), baseline=path)
 
 
+def network(torch: Any) -> Any:
+    """Make a network whose biases are equal, so that only names tell them apart."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh(), torch.nn.Linear(2, 2)).double()
+    for layer in (net[0], net[2]):
+        torch.nn.init.zeros_(layer.bias)
+    return net
+
+
+def ported(torch: Any, jax: Any) -> tuple[Callable[..., Any], dict[str, Any], dict[str, Any]]:
+    """Return the network in JAX, whose names come in the opposite order, its parameters, and what torch calls them."""
+    own = {name: p.detach().numpy() for name, p in network(torch).named_parameters()}
+    tree = {
+        "z": {"kernel": own["0.weight"].T, "bias": own["0.bias"]},
+        "a": {"kernel": own["2.weight"].T, "bias": own["2.bias"]},
+    }
+    names = {"0.weight": ("z/kernel", "OI->IO"), "0.bias": "z/bias", "2.weight": ("a/kernel", "OI->IO")}
+
+    def apply(p: Any, x: Any) -> Any:
+        hidden = jax.numpy.tanh(x @ p["z"]["kernel"] + p["z"]["bias"])
+        return hidden @ p["a"]["kernel"] + p["a"]["bias"]
+
+    return apply, tree, {**names, "2.bias": "a/bias"}
+
+
+def test_parameters_are_paired_by_name_across_frameworks(tmp_path: Path, torch: Any, jax: Any) -> None:
+    path = saved(tmp_path / "net.npz", network(torch), X)
+    apply, tree, names = ported(torch, jax)
+    report = xcheck.check(
+        xcheck.layout(apply, names=names, parameters=tree), X, backend="jax", baseline=path, raises=False
+    )
+    assert report.ok
+    assert [note for note in report.notes if "other names" in note] == [
+        "inputs have other names in the baseline, and were taken in their order: x is input"
+    ]
+    back = saved(tmp_path / "back.npz", xcheck.layout(apply, names=names, parameters=tree), X, backend="jax")
+    assert xcheck.check(network(torch), X, baseline=back).ok
+    swapped = names | {"0.bias": "a/bias", "2.bias": "z/bias"}
+    with pytest.raises(xcheck.DerivativeError):
+        xcheck.check(xcheck.layout(apply, names=swapped, parameters=tree), X, backend="jax", baseline=path)
+
+
+def test_cross_checks_save_parameters_by_name(tmp_path: Path, torch: Any, jax: Any) -> None:
+    apply, tree, names = ported(torch, jax)
+    functions = {"torch": network(torch), "jax": xcheck.layout(apply, names=names, parameters=tree)}
+    xcheck.crosscheck(functions, X).save_baseline(tmp_path / "net.npz", of="jax")
+    assert xcheck.check(network(torch), X, baseline=tmp_path / "net.npz").ok
+
+
+def test_parameters_of_other_names_are_named(tmp_path: Path, torch: Any, jax: Any) -> None:
+    path = saved(tmp_path / "net.npz", network(torch), X)
+    apply, tree, names = ported(torch, jax)
+    with pytest.raises(ValueError, match=r"has the parameter '0\.bias', and apply has none of that name\. .*: a/b"):
+        xcheck.check(xcheck.layout(apply, parameters=tree), X, backend="jax", baseline=path)
+    with pytest.raises(ValueError, match=r"has the parameter '0\.bias', and apply has none .*; here: none\."):
+        xcheck.check(apply, tree, X, backend="jax", baseline=path)
+    with pytest.raises(ValueError, match=r"has the parameter '0\.bias', and it is held constant here"):
+        xcheck.check(network(torch), X, wrt="input", baseline=path)
+    straight = names | {"0.weight": "z/kernel"}
+    with pytest.raises(
+        ValueError, match=r"other inputs: 0\.weight of shape \(2, 3\)\. Here they are 0\.weight of shape \(3, 2\)\."
+    ):
+        xcheck.check(xcheck.layout(apply, names=straight, parameters=tree), X, backend="jax", baseline=path)
+    plain = saved(tmp_path / "plain.npz", apply, tree, X, backend="jax")
+    with pytest.raises(ValueError, match=r"Sequential has the parameter '0\.bias', and baseline=.* has none of that"):
+        xcheck.check(network(torch), X, baseline=plain)
+
+
+def test_another_module_is_compared_at_the_same_parameters(tmp_path: Path, torch: Any) -> None:
+    path = saved(tmp_path / "net.npz", network(torch), X)
+
+    class Other(torch.nn.Sequential):
+        def forward(self, weight: Any) -> Any:
+            return super().forward(weight)
+
+    same = Other(*network(torch))
+    report = xcheck.check(same, X, baseline=path)
+    assert any("taken in their order: weight is input" in note for note in report.notes)
+    relu = Other(network(torch)[0], torch.nn.Softsign(), network(torch)[2])
+    assert xcheck.check(relu, X, baseline=path, raises=False).verdict is Verdict.DISAGREE
+    other = Other(network(torch)[0], torch.nn.Tanh(), torch.nn.Linear(2, 2, bias=False).double())
+    with pytest.raises(ValueError, match=r"has the parameter '2\.bias', and Other has none of that name"):
+        xcheck.check(other, X, baseline=path)
+
+
+def test_a_parameter_and_an_input_of_one_name(tmp_path: Path, torch: Any) -> None:
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.tensor(X))
+
+    class Plain(Scaled):
+        def forward(self, x: Any) -> Any:
+            return self.weight * x.sin()
+
+    class Named(Scaled):
+        def forward(self, weight: Any) -> Any:
+            return self.weight * weight.sin()
+
+    path = saved(tmp_path / "op.npz", Named(), X)
+    assert xcheck.load_baseline(path).parameters == {"self.weight": "weight"}
+    assert xcheck.check(Plain(), X, baseline=path).ok
+
+
+def test_keras_layers_are_compared_by_name_with_torch(tmp_path: Path, torch: Any, tf: Any) -> None:
+    if tf.keras.backend.backend() != "tensorflow":
+        pytest.skip("Keras runs on another framework")
+    linear = torch.nn.Linear(3, 3).double()
+    path = saved(tmp_path / "linear.npz", linear, X[None])
+    layer = tf.keras.layers.Dense(3, dtype="float64")
+    layer.build((None, 3))
+    layer.set_weights([linear.weight.detach().numpy().T, linear.bias.detach().numpy()])
+    with pytest.raises(ValueError, match=r"has the parameter 'bias', and Dense has none of that name"):
+        xcheck.check(layer, X[None], baseline=path)
+    seen = xcheck.layout(layer, names={"weight": ("kernel", "OI->IO"), "bias": "bias"})
+    assert xcheck.check(seen, X[None], baseline=path).ok
+
+
 def test_inputs_are_found_by_their_names_in_another_order(tmp_path: Path) -> None:
     u, v = X, X + 1
     path = saved(tmp_path / "op.npz", lambda u, v: u @ v**2, u, v, gradient=lambda u, v: (v**2, 2 * u * v))
@@ -589,6 +707,25 @@ def test_pickles_inside_the_file_are_refused(tmp_path: Path) -> None:
         xcheck.load_baseline(about)
 
 
+def test_files_cut_off_anywhere_are_named(tmp_path: Path) -> None:
+    whole = of_numpy(tmp_path / "op.npz").read_bytes()
+    for size in range(0, len(whole), max(1, len(whole) // 40)):
+        (tmp_path / "cut.npz").write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"no baseline of xcheck|damaged baseline"):
+            xcheck.check(square, X, diagonal=slope, baseline=tmp_path / "cut.npz")
+
+
+def test_files_without_parameters_are_read_as_before(tmp_path: Path, torch: Any) -> None:
+    path = saved(tmp_path / "net.npz", network(torch), X)
+
+    def forget(text: np.ndarray) -> np.ndarray:
+        about = json.loads(str(text))
+        del about["parameters"]
+        return np.array(json.dumps(about))
+
+    assert xcheck.check(network(torch), X, baseline=edited(path, about=forget)).ok
+
+
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     changes: list[tuple[Callable[[Path], object], str]] = [
         (
@@ -599,6 +736,11 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         (lambda p: edited(p, y=lambda y: y.astype(np.float32)), "y has shape"),
         (lambda p: told(p, derivatives=[{"source": "a", "quantity": "b", "precision": 7}]), "7 is the precision of no"),
         (lambda p: told(p, inputs=[{"name": "x", "shape": [3], "dtype": "object"}]), "'object' is no dtype"),
+        (lambda p: told(p, parameters={"w": "w"}), "'w' is said to be a parameter, and no input has that name"),
+        (lambda p: told(p, parameters=3), "is a damaged baseline"),
+        (lambda p: edited(p, claimed_0=lambda c: c.astype(object)), "Object arrays cannot be loaded"),
+        (lambda p: edited(p, y=lambda y: y.astype(int)), "y has shape .* and dtype int64, where .* float64 are due"),
+        (lambda p: edited(p, x=lambda x: x + 0j), "x has shape .* and dtype complex128"),
         (lambda p: told(p, verdict="maybe"), "'maybe' is not a valid Verdict"),
         (lambda p: told(p, format=99), "is of format 99, written by xcheck .*; this version reads formats up to 1"),
         (lambda p: p.write_bytes(p.read_bytes()[:-400]), "is no baseline of xcheck"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 from xcheck.conformance import SCENARIOS, Scenario, verify
 
 MODES = {
-    "numpy": {"value"},
-    "torch": {"value", "vjp", "jvp", "pull", "push", "batch", "random_state"},
-    "jax": {"value", "vjp", "jvp", "pull", "push", "batch"},
-    "tensorflow": {"value", "vjp", "jvp", "pull", "push", "batch", "random_state"},
+    "numpy": {"value", "namespace"},
+    "torch": {"value", "vjp", "jvp", "pull", "push", "batch", "random_state", "namespace"},
+    "jax": {"value", "vjp", "jvp", "pull", "push", "batch", "namespace"},
+    "tensorflow": {"value", "vjp", "jvp", "pull", "push", "batch", "random_state", "namespace"},
 }
 ASYMMETRIC = next(s for s in SCENARIOS if s.name == "a Jacobian that is not symmetric")
 TWO_INPUTS = next(s for s in SCENARIOS if s.name == "two inputs and two outputs")
@@ -246,6 +247,26 @@ def test_a_wrong_conjugate_is_caught(backend: Any) -> None:
         verify(Twice(backend), factor)
     with pytest.raises(AssertionError, match="input 0 cast to complex numbers"):
         verify(Uncast(backend), ASYMMETRIC)
+
+
+@pytest.mark.parametrize("name", ["multiply", "permute_dims", "reshape", "stack", "sum"])
+def test_a_wrong_namespace_is_caught(backend: Any, name: str) -> None:
+    class Other(Spoiled):
+        def namespace(self) -> Any:
+            inner = self.inner.namespace()
+            return SimpleNamespace(**{name: lambda *args, **kwargs: getattr(inner, name)(*args, **kwargs) + 1})
+
+    with pytest.raises(AssertionError, match=f"namespace\\(\\).{name} of input 0"):
+        verify(Other(backend), ASYMMETRIC)
+
+
+def test_an_empty_namespace_is_caught(backend: Any) -> None:
+    class Empty(Spoiled):
+        def namespace(self) -> Any:
+            return SimpleNamespace()
+
+    with pytest.raises(AssertionError, match="the namespace has none of"):
+        verify(Empty(backend), ASYMMETRIC)
 
 
 def test_suite_that_compares_nothing_does_not_pass(backend: Any) -> None:

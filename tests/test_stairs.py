@@ -226,3 +226,28 @@ def test_kinks_of_a_network_are_no_steps(factor: float) -> None:
         assert xcheck.check(network, x, gradient=gradient, raises=False).verdict is not Verdict.DISAGREE
         wrong = xcheck.check(network, x, gradient=lambda x: factor * gradient(x), raises=False)
         assert wrong.verdict is Verdict.DISAGREE, wrong
+
+
+@pytest.mark.parametrize("x", [2.1, 2.15, 2.2, 2.203])
+def test_a_remainder_is_no_rounded_number(x: float) -> None:
+    """Each of its steps takes back what the slope did before it: there is no other slope that they could hide."""
+    report = xcheck.check(lambda x: np.mod(x, 0.31472587), np.array([x]), diagonal=np.ones_like, raises=False)
+    assert report.verdict is AGREE, str(report)
+
+
+@pytest.mark.parametrize("x", [3.003, 3.01])
+def test_steps_are_seen_where_points_are_evaluated_one_by_one(x: float) -> None:
+    """JAX maps small batches in a loop; the points farther off are looked at nevertheless."""
+    jax = pytest.importorskip("jax")
+
+    def rounded(x: Any) -> Any:
+        return (1e13 + x) - 1e13
+
+    @jax.custom_vjp
+    def f(x: Any) -> Any:
+        return x * rounded(x)
+
+    f.defvjp(lambda x: (f(x), rounded(x)), lambda kept, g: (g * kept,))
+    with jax.enable_x64(True):
+        report = xcheck.check(f, jax.numpy.array([x]), raises=False)
+    assert report.verdict is not AGREE, str(report)

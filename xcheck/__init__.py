@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from xcheck.archive import load_baseline
     from xcheck.axes import layout
-    from xcheck.baseline import Baseline, load_baseline
+    from xcheck.baseline import Baseline
     from xcheck.checks import check
     from xcheck.comparison import Comparison, Entry
     from xcheck.crosschecks import crosscheck
-    from xcheck.gauges import invariant
+    from xcheck.invariants import invariant
     from xcheck.measurement import finite_difference, gradient, jacobian, jacobian_diagonal
     from xcheck.registry import backends
     from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Power, Report
@@ -47,12 +48,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "archive": ("load_baseline",),
     "axes": ("layout",),
-    "baseline": ("Baseline", "load_baseline"),
+    "baseline": ("Baseline",),
     "checks": ("check",),
     "comparison": ("Comparison", "Entry"),
     "crosschecks": ("crosscheck",),
-    "gauges": ("invariant",),
+    "invariants": ("invariant",),
     "measurement": ("finite_difference", "gradient", "jacobian", "jacobian_diagonal"),
     "registry": ("backends",),
     "report": ("CrossReport", "DerivativeError", "InconclusiveError", "Power", "Report"),

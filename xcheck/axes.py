@@ -45,6 +45,11 @@ class Arranged:
         return str(getattr(self.function, "__name__", None) or type(self.function).__name__)
 
     @property
+    def innermost(self) -> Callable[..., Any]:
+        """The function inside all that is around it."""
+        return self.function.innermost if isinstance(self.function, Arranged) else self.function
+
+    @property
     def __wrapped__(self) -> Callable[..., Any]:
         """The function as it is, whose signature names the inputs."""
         return self.function

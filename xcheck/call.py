@@ -10,12 +10,15 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MethodType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.protocol import Backend, Native, supports_modules
+from xcheck.axes import Arranged
+from xcheck.binding import bind, held_tree
+from xcheck.protocol import Backend, Native
 from xcheck.pytree import Path, Structure, flatten, named_paths
 from xcheck.registry import infer, module_owner, owner, resolve
 from xcheck.space import PRECISION, is_differentiable, lay_end_to_end, widened
@@ -40,6 +43,7 @@ class Leaf:
         value: what the function is given, a native array unless it is held constant.
         array: the same in NumPy; None for what is no array.
         constant: why it is held constant; empty if it varies.
+        is_parameter: whether it is a parameter of the function, and no input.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Leaf:
     value: Any = None
     array: NDArray[Any] | None = None
     constant: str = ""
+    is_parameter: bool = False
 
     @property
     def varies(self) -> bool:
@@ -66,7 +71,10 @@ class Call:
         structure: rebuilds `(args, kwargs)` from the leaves.
         leaves: all leaves, in order.
         title: how reports call the function.
-        is_module: whether the first argument is the dictionary of a module's parameters.
+        is_module: whether the first argument is the dictionary of the function's parameters: those of a module, or
+            of a layout.
+        hidden: what the function has parameters of that were not found, such as the module behind a method; empty if
+            nothing is known.
     """
 
     function: Callable[..., Any]
@@ -75,6 +83,7 @@ class Call:
     leaves: tuple[Leaf, ...]
     title: str
     is_module: bool = False
+    hidden: str = ""
 
     @functools.cached_property
     def varying(self) -> list[Leaf]:
@@ -133,9 +142,15 @@ class Call:
         """Return the call with its constant floating-point arrays in 64 bits, to go with 64-bit inputs."""
         return replace(self, leaves=tuple(_widened(leaf, self.backend) for leaf in self.leaves))
 
+    def parameters(self) -> dict[str, str]:
+        """Return the function's own names of its parameters that vary, by the names of the leaves."""
+        return {leaf.name: str(leaf.path[0]) for leaf in self.varying if leaf.is_parameter}
+
     def unchecked(self) -> list[str]:
-        """Say of every input that is held constant that it is, and why."""
-        return [f"{leaf.name}: {leaf.constant}" for leaf in self.constant]
+        """Say of every input that is held constant that it is, and why; and which parameters are."""
+        lines = [f"{leaf.name}: {leaf.constant}" for leaf in self.constant]
+        kept = f"parameters of {self.hidden}: held constant, {self.title} is no module itself (pass that, and kwargs=)"
+        return [*lines, kept] if self.hidden else lines
 
     def _argument(self, key: int | str) -> str:
         if isinstance(key, str):
@@ -150,16 +165,26 @@ def read_call(
     kwargs: Mapping[str, Any] | None = None,
     backend: str | Backend | None = None,
     wrt: Wrt = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Call:
     """Open a call: find the backend, name the leaves, and decide which of them vary.
 
     Floating-point and complex arrays vary, and so do positional Python floats of NumPy functions. Integers, booleans,
-    strings and keyword floats are held constant. A module of the backend brings its named parameters along. NumPy
-    arrays become arrays of the backend.
+    strings and keyword floats are held constant. A module of the backend brings its named parameters along, inside
+    layouts and invariants too, and so does a layout with `parameters=`. NumPy arrays become arrays of the backend.
+
+    Args:
+        function: the function, or a module.
+        inputs: its positional arguments.
+        kwargs: its keyword arguments.
+        backend: its framework; that of the inputs if None.
+        wrt: which inputs vary: positions or names; all that can if None.
+        parameters: values of the function's parameters by name, in place of its own.
 
     Raises:
         TypeError: `function` is not callable, an input is an `np.matrix`, two frameworks are mixed, nothing varies.
-        ValueError: there are no inputs, `wrt` names nothing, the backend is unknown.
+        ValueError: there are no inputs, `wrt` names nothing, the backend is unknown, or `names=` of a layout does not
+            fit the parameters.
     """
     _require_callable(function)
     tree = (tuple(inputs), dict(kwargs or {}))
@@ -167,15 +192,17 @@ def read_call(
     values, structure = flatten(tree)
     for leaf, value in zip(named, values, strict=True):
         _refuse(leaf.name, value)
-    chosen = _choose_backend(function, backend, [(x.name, v) for x, v in zip(named, values, strict=True)])
     title = _title(function)
-    bound = chosen.bind(function) if supports_modules(chosen) else None
+    given = [(leaf.name, value) for leaf, value in zip(named, values, strict=True)]
+    chosen = _choose_backend(function, backend, [*given, *_named_tree(held_tree(function))])
+    bound = bind(function, chosen, title)
     if bound is not None:
-        function, parameters = bound
-        named = [*_parameter_leaves(parameters, {leaf.argument for leaf in named}), *named]
-        values, structure = flatten(((parameters, *tree[0]), tree[1]))
+        function, own = bound.function, bound.values if parameters is None else dict(parameters)
+        named = [*_parameter_leaves(own, {leaf.argument for leaf in named}), *named]
+        values, structure = flatten(((own, *tree[0]), tree[1]))
     leaves = tuple(_classify(leaf, value, chosen) for leaf, value in zip(named, values, strict=True))
-    call = Call(function, chosen, structure, _select(leaves, wrt), title, bound is not None)
+    hidden = _hidden_module(function) if bound is None else ""
+    call = Call(function, chosen, structure, _select(leaves, wrt), title, bound is not None, hidden)
     _require_something(call)
     arrays = [leaf.array for leaf in call.varying if leaf.array is not None]
     together = lay_end_to_end(arrays)
@@ -195,7 +222,10 @@ def _require_callable(function: Any) -> None:
 
 def _argument_names(function: Any, args: tuple[Any, ...]) -> list[str]:
     names: list[str] = []
-    for parameter in _parameters(function):
+    parameters = _parameters(_innermost(function))
+    if held_tree(function) is not None and parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+        parameters = parameters[1:]
+    for parameter in parameters:
         if parameter.kind is parameter.VAR_POSITIONAL:
             names += [f"{parameter.name}[{i}]" for i in range(max(0, len(args) - len(names)))]
         elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
@@ -203,6 +233,18 @@ def _argument_names(function: Any, args: tuple[Any, ...]) -> list[str]:
     if len(names) < len(args):
         names = ["x"] if len(args) == 1 else [f"x{i}" for i in range(len(args))]
     return names[: len(args)]
+
+
+def _innermost(function: Any) -> Any:
+    return function.innermost if isinstance(function, Arranged) else function
+
+
+def _hidden_module(function: Any) -> str:
+    """Name the type of a module behind a `functools.partial` or a method, whose parameters stay as they are."""
+    inner = _innermost(function)
+    behind = inner.func if isinstance(inner, functools.partial) else getattr(inner, "__self__", None)
+    is_bound = isinstance(inner, (functools.partial, MethodType))
+    return type(behind).__name__ if is_bound and module_owner(behind) is not None else ""
 
 
 def _parameters(function: Any) -> list[inspect.Parameter]:
@@ -247,12 +289,18 @@ def _named_leaves(tree: tuple[tuple[Any, ...], dict[str, Any]], arguments: list[
     return named
 
 
-def _parameter_leaves(parameters: Mapping[str, Native], taken: set[str]) -> list[Leaf]:
+def _named_tree(parameters: Any) -> list[tuple[str, Any]]:
+    names = [name for name, _ in named_paths(parameters, "parameters")]
+    return list(zip(names, flatten(parameters)[0], strict=True))
+
+
+def _parameter_leaves(parameters: Mapping[str, Any], taken: set[str]) -> list[Leaf]:
     names = {key: f"self.{key}" if key in taken else key for key in sorted(parameters)}
-    return [Leaf(name, name, None, (key,)) for key, name in names.items()]
+    return [Leaf(name, name, None, (key,), is_parameter=True) for key, name in names.items()]
 
 
 def _title(function: Any) -> str:
+    function = _innermost(function)
     rule = _rule_of(function)
     if rule is not None:
         return str(rule.__name__)
@@ -281,7 +329,7 @@ def _refuse(name: str, value: Any) -> None:
 def _choose_backend(function: Any, backend: str | Backend | None, named: list[tuple[str, Any]]) -> Backend:
     if backend is not None:
         return _require_own(resolve(backend), named)
-    inferred, of_module = infer(named), module_owner(function)
+    inferred, of_module = infer(named), module_owner(_innermost(function))
     if of_module is None or of_module.name == inferred.name:
         return inferred
     if inferred.name == "numpy":
@@ -357,7 +405,7 @@ def _list_array(leaf: Leaf, value: list[Any]) -> NDArray[Any]:
 
 
 def _number_constant(leaf: Leaf, backend: Backend, what: str) -> str:
-    if leaf.position is None and what == "number":
+    if leaf.position is None and what == "number" and not leaf.is_parameter:
         return f'held constant, a keyword number (wrt="{leaf.name}" makes it vary)'
     if backend.owns(np.zeros(1)):
         return ""

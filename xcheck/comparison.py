@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xcheck.claim import Claim
 from xcheck.diagnosis import Explanation
@@ -127,10 +128,7 @@ def compare(
         notes: remarks to carry along.
         method: how the entries were reached.
     """
-    codes = judgement.verdict
-    wrong, open_ = int(np.count_nonzero(codes == DISAGREE)), int(np.count_nonzero(codes == INCONCLUSIVE))
-    total = int(codes.size - np.count_nonzero(codes == SKIPPED))
-    verdict = Verdict.DISAGREE if wrong else Verdict.INCONCLUSIVE if open_ or not total else Verdict.AGREE
+    verdict, wrong, open_, total = tally(judgement.verdict)
     limit, relative = _limits(claimed, judgement)
     return Comparison(
         Source(claim.source),
@@ -148,6 +146,14 @@ def compare(
         method,
         int(np.count_nonzero(judgement.missing())),
     )
+
+
+def tally(codes: NDArray[np.int8]) -> tuple[Verdict, int, int, int]:
+    """Return the verdict about all entries, and how many are wrong, how many open, and how many were compared."""
+    wrong, open_ = int(np.count_nonzero(codes == DISAGREE)), int(np.count_nonzero(codes == INCONCLUSIVE))
+    total = int(codes.size - np.count_nonzero(codes == SKIPPED))
+    verdict = Verdict.DISAGREE if wrong else Verdict.INCONCLUSIVE if open_ or not total else Verdict.AGREE
+    return verdict, wrong, open_, total
 
 
 def _second_opinions(judgement: Judgement) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from xcheck.protocol import (
     SupportsBatch,
     SupportsConjugate,
     SupportsJVP,
+    SupportsNamespace,
     SupportsPush,
     SupportsRandomState,
     SupportsSecondOrder,
@@ -69,7 +70,7 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
 
     Returns:
         What was verified: "value" always, and "jvp", "vjp", "pull", "push", "batch", "random_state", "transpose",
-        "conjugate" where the backend has them.
+        "conjugate", "namespace" where the backend has them.
 
     Raises:
         AssertionError: the backend broke the contract; the message names the backend, the scenario and the place.
@@ -102,6 +103,9 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     if isinstance(backend, SupportsConjugate):
         check.conjugate(backend)
         verified.append("conjugate")
+    if isinstance(backend, SupportsNamespace):
+        check.namespace(backend)
+        verified.append("namespace")
     if not check.compared:
         raise AssertionError(f"{check.where}: nothing was compared")
     return tuple(verified)
@@ -113,6 +117,20 @@ def _transposed(backend: SupportsTranspose, axes: tuple[int, ...], xs: Sequence[
 
 def _conjugated(backend: SupportsConjugate, xs: Sequence[Native]) -> list[Native]:
     return [backend.conjugate(xs[0]), backend.cast(xs[0], xs[1])]
+
+
+def _called(xp: Any, names: Iterable[str], xs: Sequence[Native]) -> list[Native]:
+    return [NAMES[name](xp, xs[0]) for name in names]
+
+
+NAMES: dict[str, Callable[[Any, Any], Any]] = {
+    "reshape": lambda xp, x: xp.reshape(x, (-1,)),
+    "permute_dims": lambda xp, x: xp.permute_dims(x, tuple(reversed(range(len(x.shape))))),
+    "stack": lambda xp, x: xp.stack((x, x)),
+    "multiply": lambda xp, x: xp.multiply(x, x),
+    "sum": lambda xp, x: xp.sum(x),
+}
+"""Calls of array-API names that mean the same in every namespace, NumPy's among them."""
 
 
 class _Check:
@@ -156,6 +174,20 @@ class _Check:
             same = partial(self._same, exact=True)
             same(self.backend.to_numpy(conjugated), np.conjugate(array), f"conjugate of input {i}")
             same(self.backend.to_numpy(cast), array.astype(like.dtype), f"input {i} cast to complex numbers")
+
+    def namespace(self, backend: SupportsNamespace) -> None:
+        """Call a few array-API names on every input, next to NumPy's; they may be missing, all but one, not wrong."""
+        xp = backend.namespace()
+        known = [name for name in NAMES if hasattr(xp, name)]
+        self._require(known, f"the namespace has none of {', '.join(NAMES)}")
+        before = self.compared
+        for i, array in enumerate(self.scenario.inputs):
+            natives = self.backend.value(partial(_called, xp, known), [self.backend.from_numpy(array)])
+            for name, found, expected in zip(known, natives, _called(np, known, [array]), strict=True):
+                what = f"namespace().{name} of input {i}"
+                self._require(self.backend.owns(found), f"{what} is not the framework's")
+                self._same(self.backend.to_numpy(found), np.asarray(expected), what)
+        self.compared = before  # a sum of nothing is a number, and tells nothing of the scenario
 
     def value(self) -> None:
         """Evaluate twice."""

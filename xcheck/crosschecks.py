@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from time import perf_counter
 from typing import Any
-
-import numpy as np
 
 from xcheck.agreement import Cause, Difference, Party, differing_derivatives
 from xcheck.budget import read_budget
 from xcheck.call import Wrt
-from xcheck.checks import prepared
+from xcheck.evidence import (
+    compared_entries,
+    differing_integers,
+    differing_products,
+    named,
+    natural_slopes,
+    own_disagreements,
+    unmeasured_slopes,
+)
 from xcheck.fitting import of_one_shape, other_layouts
 from xcheck.gauges import compared, free_phases, suggested
 from xcheck.implementation import Missing, as_numpy, read_implementations
-from xcheck.judgement import AGREE, DISAGREE, Judgement, judge
 from xcheck.matrix import draw_up
 from xcheck.porting import read_runs
-from xcheck.reference.witness import Witness
+from xcheck.protocol import RealArray
 from xcheck.report import CrossReport, Row, require_agreement
 from xcheck.report.sentences import describe
 from xcheck.runs import Run
-from xcheck.values import compare_values, fewer_digits, lower_dtypes
+from xcheck.values import Values, compare_values, fewer_digits, lower_dtypes
 from xcheck.verdict import Verdict
 
 
@@ -35,6 +39,7 @@ def crosscheck(
     kwargs: Mapping[str, Any] | None = None,
     wrt: Wrt = None,
     budget: float | int | None = None,
+    share: bool = False,
     raises: bool = True,
     seed: int = 0,
 ) -> CrossReport:
@@ -56,6 +61,8 @@ def crosscheck(
         kwargs: keyword arguments for all of them.
         wrt: which inputs vary: positions or names; all that can if None.
         budget: what every single check may cost, as for `check`.
+        share: read inputs of another framework than NumPy in place, through DLPack, instead of copying them once. What
+            the implementations are given is a copy of their own either way.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator.
 
@@ -63,6 +70,7 @@ def crosscheck(
         The report: a row for every implementation, how far each pair agrees, and who is wrong.
 
     Raises:
+        BufferError: `share`, and an input cannot be read in place, such as one on a GPU or of bfloat16.
         DerivativeError: one is wrong, or computes another function, and `raises`.
         InconclusiveError: they follow different conventions, or values settle nothing, and `raises`.
         ModuleNotFoundError: fewer than two of the frameworks are installed.
@@ -72,10 +80,12 @@ def crosscheck(
     __tracebackhide__ = True
     start = perf_counter()
     found, missing = read_implementations(functions, backends)
-    arrays, fixed, planned = as_numpy(inputs), dict(kwargs or {}), read_budget(budget)
+    arrays, fixed, planned = as_numpy(inputs, share), dict(kwargs or {}), read_budget(budget)
     runs, ported = read_runs(found, arrays, fixed, wrt)
     for run in runs:
         run.check(seed, witness, planned)
+    if witness is not None:
+        _require_fitting_witness(runs)
     report = _compare(runs, missing, ported, seed, witness is not None, perf_counter() - start)
     if raises:
         require_agreement(report)
@@ -94,31 +104,32 @@ def _compare(
     alike, shapes = of_one_shape(able)
     rounding = {run.label: run.rounding(seed) for run in alike}
     values = compare_values(alike, rounding)
-    parties = _parties(alike)
-    measured = _measured(alike, parties, seed)
-    differences = _differences(parties, measured, values)
-    unmeasured = _unmeasured(parties, measured)
+    parties = compared_entries(alike, seed)
+    pulled = {run.label: product for run in alike if (product := run.pulled(seed)) is not None}
+    fixed = differing_integers(alike)
+    differences = [named(d, alike) for d in _differences(alike, parties, values, pulled, seed)]
+    differences += own_disagreements(alike, differences)
+    unmeasured = unmeasured_slopes(alike, parties)
     notes = [
         *(f"{run.label}: {run.failure}" for run in runs if run.failure),
         *(f"{m.label}: {m.reason}" for m in missing),
+        *(f"{run.label}: {run.misfit}" for run in runs if run.misfit),
         *compared({run.label: run.given.function for run in runs}),
         *shapes,
-        *(_other_layouts_or_gauges(alike, values) if values is not None else ()),
+        *(_other_layouts_or_gauges(alike, values) if values.differences else ()),
         *_free_phases(able),
-        *_other_disagreements(runs, differences),
         *unmeasured,
         *lower_dtypes(alike),
         *fewer_digits(alike, values, rounding),
     ]
-    known = {party.label: party.claimed for party in (*parties, *(party for party, _ in measured))}
-    broken = bool(shapes or unmeasured or any(run.failure for run in runs))
+    entries = {party.label: party.claimed for party in parties}
     labels = [run.label for run in alike]
     causes = {run.label: run.causes for run in alike}
-    sentences = [describe(d, _name(alike, d), labels, witness, causes) for d in differences]
+    broken = bool(shapes or unmeasured or fixed or any(run.failure or run.misfit for run in runs))
     return CrossReport(
         _title(runs),
-        (*draw_up(runs, alike, known, differences, seed), *(Row(m.label, "not installed") for m in missing)),
-        (*ported, *sentences),
+        (*draw_up(runs, alike, entries, pulled, differences), *(Row(m.label, "not installed") for m in missing)),
+        (*ported, *(describe(d, labels, witness, causes) for d in differences), *fixed),
         tuple(differences),
         Verdict.DISAGREE if ported else _verdict(differences, alike, broken),
         tuple(notes),
@@ -129,60 +140,18 @@ def _compare(
 
 
 def _differences(
-    parties: Sequence[Party], measured: Sequence[tuple[Party, bool]], values: Difference | None
+    runs: Sequence[Run], parties: Sequence[Party], values: Values, pulled: Mapping[str, RealArray], seed: int
 ) -> list[Difference]:
-    """Collect where values differ, where derivatives of one function do, and what measured slopes exclude."""
-    found = [] if values is None else [values]
-    for some in _of_one_function(parties, values):
-        found += differing_derivatives(some)
-    for party, excluded in measured if values is None else ():
-        if excluded:
-            found += [d for d in differing_derivatives([parties[0], party]) if d.cause is Cause.FUNCTION]
+    """Collect where values differ, and where derivatives do among those of one function."""
+    found = [*values.differences, *values.unsettled]
+    for labels in values.groups:
+        own = [run for run in runs if run.label in labels]
+        some = [party for party in parties if party.label in labels]
+        if some:
+            found += differing_derivatives(some, natural_slopes(own[0]))
+        if len(some) < len(own):  # what is too large for all entries
+            found += differing_products(own, pulled, seed)
     return found
-
-
-def _of_one_function(parties: Sequence[Party], values: Difference | None) -> list[list[Party]]:
-    """Put those together whose values are those of one function."""
-    groups = [tuple(party.label for party in parties)] if values is None else values.groups
-    found = [[party for party in parties if party.label in labels] for labels in groups]
-    return [some for some in found if some]
-
-
-def _parties(runs: Sequence[Run]) -> list[Party]:
-    """Return the derivatives that can be compared entry by entry: those of the shape that most have."""
-    found = [Party(run.label, run.evidence.claimed, run.evidence.judgement) for run in runs if run.evidence]
-    shapes = [party.claimed.shape for party in found]
-    return [party for party in found if shapes and party.claimed.shape == max(shapes, key=shapes.count)]
-
-
-def _measured(runs: Sequence[Run], parties: Sequence[Party], seed: int) -> list[tuple[Party, bool]]:
-    """Measure the derivatives of plain NumPy functions, and tell whether that excludes what the others claim."""
-    found = []
-    for run in runs if parties else ():
-        if run.problem is None or run.examined is not None:
-            continue
-        with prepared(run.call, seed) as arena:
-            judged = judge(Witness(arena.reference, seed=seed), parties[0].claimed, run.problem.precision)
-            run.problem.evaluations += arena.reference.evaluations
-        excluded = bool(np.any((judged.verdict == DISAGREE) & (parties[0].judgement.verdict == AGREE)))
-        found.append((Party(run.label, judged.value, _agreeing(judged)), excluded))
-    return found
-
-
-def _unmeasured(parties: Sequence[Party], measured: Sequence[tuple[Party, bool]]) -> list[str]:
-    """Say how many slopes of plain functions could not be measured, where not for want of a derivative."""
-    missing = np.any([party.judgement.missing() for party in parties], axis=0) if parties else False
-    lines = []
-    for party, _ in measured:
-        lost = ~np.isfinite(party.claimed) & ~missing
-        if np.any(lost):
-            lines.append(f"{party.label}: {np.count_nonzero(lost)} of {lost.size} slopes could not be measured")
-    return lines
-
-
-def _agreeing(judgement: Judgement) -> Judgement:
-    """Take measured slopes for claims that agree with themselves, to their error bars."""
-    return replace(judgement, verdict=np.zeros_like(judgement.verdict))
 
 
 def _verdict(differences: Sequence[Difference], alike: Sequence[Run], broken: bool) -> Verdict:
@@ -197,17 +166,11 @@ def _verdict(differences: Sequence[Difference], alike: Sequence[Run], broken: bo
     return Verdict.worst(own) if own else Verdict.INCONCLUSIVE
 
 
-def _other_disagreements(runs: Sequence[Run], differences: Sequence[Difference]) -> list[str]:
-    """Say what an implementation's own check calls wrong beside the entries that were compared."""
-    blamed = {label for d in differences if d.cause is Cause.WRONG for label in d.blamed}
-    return [
-        f"{run.label}: {c.claim.source} disagrees with {c.reference.source}: {c.worst[0].name} is "
-        f"{c.worst[0].claimed:.6g} against {c.worst[0].measured:.6g}"
-        for run in runs
-        if run.examined and run.label not in blamed
-        for c in run.examined.report.comparisons
-        if c.verdict is Verdict.DISAGREE and c.worst
-    ]
+def _require_fitting_witness(runs: Sequence[Run]) -> None:
+    """Raise if a witness is the function of none of the implementations."""
+    able = [run for run in runs if run.examined is not None]
+    if able and all(run.misfit for run in able):
+        raise ValueError(able[0].misfit)
 
 
 def _title(runs: Sequence[Run]) -> str:
@@ -216,18 +179,10 @@ def _title(runs: Sequence[Run]) -> str:
     return f"{titles[0] if len(titles) == 1 else 'crosscheck'}, {' '.join(dtypes)}"
 
 
-def _name(runs: Sequence[Run], difference: Difference) -> str:
-    problem = next(run.problem for run in runs if run.problem is not None)
-    if len(difference.place) == 1:
-        return problem.outputs.entry(difference.place[0])
-    row, output = difference.place
-    return problem.entry(output, row)
-
-
-def _other_layouts_or_gauges(runs: Sequence[Run], values: Difference) -> list[str]:
+def _other_layouts_or_gauges(runs: Sequence[Run], values: Values) -> list[str]:
     """Say what would make values fit that differ: another order of axes, or a function without a gauge."""
     outputs = {run.label: run.outputs for run in runs}
-    return other_layouts(runs, values) or suggested(outputs, values.groups[0])
+    return other_layouts(runs, values.groups[0]) or suggested(outputs, values.groups[0])
 
 
 def _free_phases(runs: Sequence[Run]) -> list[str]:

@@ -31,6 +31,10 @@ FAR = 2.0**-10
 """Values that differ by more than this share of the output's size belong to two different functions."""
 
 
+class OtherFunction(ValueError):
+    """`witness=` is another function than the one that is checked."""
+
+
 class Arithmetic(Protocol):
     """Numbers of higher precision."""
 
@@ -343,7 +347,7 @@ def _require_same(problem: Problem, shadow: HighPrecision) -> None:
     apart = _apart(problem, shadow, max(FAR, 2.0 ** (-problem.precision / 2)))
     if apart.size:
         i = int(apart[0])
-        raise ValueError(
+        raise OtherFunction(
             f"witness= is another function than {problem.call.title}: {problem.outputs.entry(i)} is "
             f"{shadow.y[i]:.10g} there and {problem.y[i]:.10g} in {problem.call.title}."
         )

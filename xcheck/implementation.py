@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xcheck.namespaces import each_framework
-from xcheck.protocol import Backend
-from xcheck.pytree import flatten
+from xcheck.protocol import Backend, supports_view
+from xcheck.pytree import flatten, named_paths
+from xcheck.raised import first_line
 from xcheck.registry import backends as registered
 from xcheck.registry import owner, resolve
 
@@ -116,15 +118,46 @@ def _parts(label: str, given: Any) -> tuple[Function, Function | None]:
     return given, None
 
 
-def as_numpy(inputs: Sequence[Any]) -> tuple[Any, ...]:
-    """Copy arrays of any framework to NumPy, and turn Python floats into arrays; all else is kept."""
+def as_numpy(inputs: Sequence[Any], share: bool = False) -> tuple[Any, ...]:
+    """Turn arrays of any framework, and Python floats, into NumPy arrays; all else is kept.
+
+    NumPy arrays are kept too: whoever evaluates at them copies them.
+
+    Args:
+        inputs: the arguments, any pytrees.
+        share: read the memory of other frameworks' arrays in place, through DLPack, instead of copying it; the results
+            cannot be written to.
+
+    Raises:
+        BufferError: `share`, and an array's memory cannot be read in place.
+    """
     leaves, structure = flatten(tuple(inputs))
-    result: tuple[Any, ...] = structure.unflatten([_numpy(leaf) for leaf in leaves])
+    names = [name for i, tree in enumerate(inputs) for name, _ in named_paths(tree, f"inputs[{i}]")]
+    read = [_numpy(name, leaf, share) for name, leaf in zip(names, leaves, strict=True)]
+    result: tuple[Any, ...] = structure.unflatten(read)
     return result
 
 
-def _numpy(leaf: Any) -> Any:
+def _numpy(name: str, leaf: Any, share: bool) -> Any:
     if isinstance(leaf, (float, complex)) and not isinstance(leaf, np.generic):
         return np.asarray(leaf)
     found = owner(leaf)
-    return leaf if found is None or found.name == "numpy" else found.to_numpy(leaf)
+    if found is None or found.name == "numpy":
+        return leaf
+    return _shared(name, leaf, found) if share else found.to_numpy(leaf)
+
+
+def _shared(name: str, leaf: Any, backend: Backend) -> NDArray[Any]:
+    try:
+        if not supports_view(backend):
+            raise BufferError(f"the backend {backend.name!r} has no method view")
+        array = backend.view(leaf)
+    except BufferError as error:
+        raise BufferError(
+            f"share=True, and {name}, of {backend.name} and dtype {leaf.dtype}, cannot be read in place: "
+            f"{first_line(error)}. Accepted: arrays in the CPU's memory, of dtypes that NumPy has itself; or "
+            "share=False, which copies."
+        ) from error
+    array = array.view()
+    array.flags.writeable = False
+    return array

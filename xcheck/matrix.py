@@ -21,8 +21,8 @@ def draw_up(
     runs: Sequence[Run],
     alike: Sequence[Run],
     entries: Mapping[str, RealArray],
+    pulled: Mapping[str, RealArray],
     differences: Sequence[Difference],
-    seed: int,
 ) -> list[Row]:
     """Summarise every implementation, next to every other one.
 
@@ -32,10 +32,9 @@ def draw_up(
         runs: all implementations.
         alike: those that can be compared.
         entries: the derivatives that were compared entry by entry, by label, shape (n, m).
+        pulled: a product of each with the same cotangent, by label, shape (n,).
         differences: what was found.
-        seed: pins the generators for the products.
     """
-    pulled = {run.label: product for run in alike if (product := run.pulled(seed)) is not None}
     return [_row(run, alike, entries, pulled, differences) for run in runs]
 
 
@@ -86,12 +85,8 @@ def _digits(a: RealArray, b: RealArray, *runs: Run) -> float:
 
 def _word(one: str, other: str, differences: Sequence[Difference]) -> str:
     """Say in a word why two implementations differ, or that they agree with each other."""
-    causes = {d.cause for d in differences if {one, other} <= d.numbers.keys() and not _together(d, one, other)}
+    causes = {d.cause for d in differences if d.separates(one, other)}
     return next((cause.value for cause in GRAVITY if cause in causes), AGREE)
-
-
-def _together(difference: Difference, one: str, other: str) -> bool:
-    return any(one in labels and other in labels for labels in difference.groups)
 
 
 def _what(claim: str, reference: str) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck.binding import Bound
 from xcheck.call import Wrt, read_call
 from xcheck.implementation import Implementation
-from xcheck.parameters import Bound, bind_parameters
+from xcheck.parameters import bind_parameters
 from xcheck.runs import Run
 
 
@@ -34,7 +35,7 @@ def read_runs(
         own = bound[given.label]
         _require_the_same(found[0].label, first, given.label, own)
         assert own is not None
-        runs.append(Run(given, read_call(own.function, (first.values, *arrays), kwargs, given.backend, wrt)))
+        runs.append(Run(given, read_call(given.function, arrays, kwargs, given.backend, wrt, first.values)))
         ported += _other_parameters(found[0].label, first.values, given.label, own.values)
     return runs, ported
 

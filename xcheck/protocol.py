@@ -159,6 +159,18 @@ class SupportsTranspose(Protocol):
 
 
 @runtime_checkable
+class SupportsView(Protocol):
+    """Arrays whose memory NumPy can read."""
+
+    def view(self, array: Native, /) -> NDArray[Any]:
+        """Return the memory of a native array as a NumPy array, without a copy.
+
+        Raises:
+            BufferError: NumPy cannot read it where it is, or has no such dtype.
+        """
+
+
+@runtime_checkable
 class SupportsNamespace(Protocol):
     """Functions under the names of the array-API standard."""
 
@@ -208,6 +220,11 @@ def supports_modules(backend: object) -> TypeGuard[SupportsModules]:
 def supports_transpose(backend: object) -> TypeGuard[SupportsTranspose]:
     """Tell whether a backend transposes arrays."""
     return callable(getattr(backend, "transpose", None))
+
+
+def supports_view(backend: object) -> TypeGuard[SupportsView]:
+    """Tell whether a backend's arrays can be read in place."""
+    return callable(getattr(backend, "view", None))
 
 
 def supports_namespace(backend: object) -> TypeGuard[SupportsNamespace]:

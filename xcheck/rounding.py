@@ -7,18 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from xcheck.consistency import neighbours
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 
-VALUE_UNITS = 64.0
-"""Units of roundoff by which values may differ: frameworks sum, and approximate, in different ways."""
-
-CONDITION = 8.0
-"""And so many times what a few ulps of the inputs do to them."""
-
 UNITS = {53: 64.0, 24: 64.0, 11: 8.0, 8: 4.0}
-"""The units by which they agree without a doubt, by significand bits: in low precision 64 are no small difference."""
+"""Units of roundoff by which numbers may differ, by significand bits: frameworks sum in different ways.
+
+In low precision 64 are no small difference.
+"""
 
 ULPS = {53: 8, 24: 8, 11: 2, 8: 2}
 """The ulps that inputs are moved by then."""
@@ -32,11 +28,7 @@ def value_rounding(problem: Problem) -> RealArray:
 
     Costs four evaluations.
     """
-    points = np.array([p.x for p in neighbours(problem)])
-    moved = problem.values_quietly(points) - problem.y
-    scatter = np.max(np.where(np.isfinite(moved), np.abs(moved), 0.0), axis=0, initial=0.0)
-    size = np.where(np.isfinite(problem.y), np.abs(problem.y), 0.0)
-    return np.asarray(VALUE_UNITS * 2.0**-problem.precision * size + CONDITION * scatter)
+    return rounding_of(problem, problem.y, lambda other: problem.values_quietly(other.x[None])[0], 4)
 
 
 def beside(problem: Problem, count: int = 4) -> list[Problem]:

@@ -22,6 +22,7 @@ from xcheck.given import CHANGED
 from xcheck.planting import Product
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
+from xcheck.raised import first_line
 from xcheck.reference.grid import signed_probes
 from xcheck.space import Space
 from xcheck.verdict import Verdict
@@ -244,7 +245,7 @@ def _fault(rule: _Rule) -> Comparison | str | None:
         found = next(_faults_in_any_precision(rule), None)
         return found and next(_faults_in_any_precision(_knowing_its_rounding(rule)), None)
     except Exception as error:
-        return f"{rule.source} raises {type(error).__name__} for some {rule.vector}s: {_first_line(error)}"
+        return f"{rule.source} raises {type(error).__name__} for some {rule.vector}s: {first_line(error)}"
 
 
 def _knowing_its_rounding(rule: _Rule) -> _Rule:
@@ -408,17 +409,13 @@ def _layout(rule: _Rule, reverse: Reverse) -> Comparison | str | None:
         try:
             strided = reverse.pull_native(reverse.cotangents(cotangent, strided=True))
         except Exception as error:
-            kind, line = type(error).__name__, _first_line(error)
+            kind, line = type(error).__name__, first_line(error)
             return f"{rule.source} raises {kind} for a cotangent that is not contiguous in memory: {line}"
         bar = share * np.abs(plain) + SCATTER * rounding
         found.append((rule.differs(strided, plain, np.abs(plain), share, SCATTER * rounding), strided, plain, bar))
     if not all(np.any(wrong) for wrong, *_ in found):
         return None
     return rule.verdict(*found[0], "itself, contiguous", LAYOUT, "from a cotangent with other strides")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:160]
 
 
 def _in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Comparison | None:

@@ -15,9 +15,12 @@ from xcheck.budget import Budget
 from xcheck.call import Call
 from xcheck.checks import Evidence, Examined, examine_call, prepared
 from xcheck.derivatives import Reverse
+from xcheck.high_precision import OtherFunction
 from xcheck.implementation import Implementation
 from xcheck.problem import OutputChanged, Problem
 from xcheck.protocol import RealArray, supports_jvp, supports_vjp
+from xcheck.pytree import flatten, named_paths
+from xcheck.raised import first_line
 from xcheck.randomness import pinned
 from xcheck.reference.grid import signed_probes
 from xcheck.rounding import value_rounding
@@ -33,6 +36,7 @@ class Run:
         problem: the function at the point; None if it raised.
         examined: what its own check found; None without a derivative, or if it raised.
         failure: what it raised.
+        misfit: how its values differ from those of the witness.
     """
 
     given: Implementation
@@ -40,6 +44,7 @@ class Run:
     problem: Problem | None = None
     examined: Examined | None = None
     failure: str = ""
+    misfit: str = ""
 
     @property
     def label(self) -> str:
@@ -71,16 +76,30 @@ class Run:
         return [] if self.problem is None else self.problem.outputs.unpack(self.problem.y)
 
     def check(self, seed: int, witness: Callable[..., Any] | None, budget: Budget) -> None:
-        """Check it by itself; what it raises is kept, so that the others are still compared."""
+        """Check it by itself; what it raises is kept, so that the others are still compared.
+
+        Of one whose derivative raises, values are compared; so are those of one that a witness does not fit, and it is
+        checked without.
+        """
         try:
             if self._has_derivative():
-                self.examined = examine_call(self.call, self._by_hand(seed), seed, witness, budget)
-                self.problem = self.examined.problem
-            else:
-                with prepared(self.call, seed, None, budget) as arena:
-                    self.problem = arena.problem
+                self._examine(seed, witness, budget)
+                return
         except Exception as error:
-            self.failure = f"raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            self.failure = f"raised {type(error).__name__} in its derivative: {first_line(error)}"
+        try:
+            with prepared(self.call, seed, None, budget) as arena:
+                self.problem = arena.problem
+        except Exception as error:
+            self.failure = f"raised {type(error).__name__}: {first_line(error)}"
+
+    def _examine(self, seed: int, witness: Callable[..., Any] | None, budget: Budget) -> None:
+        try:
+            self.examined = examine_call(self.call, self._by_hand(seed), seed, witness, budget)
+        except OtherFunction as error:
+            self.misfit = first_line(error)
+            self.examined = examine_call(self.call, self._by_hand(seed), seed, None, budget)
+        self.problem = self.examined.problem
 
     def _has_derivative(self) -> bool:
         backend = self.given.backend
@@ -92,6 +111,17 @@ class Run:
             return {}
         with prepared(self.call, seed) as arena:
             return {"gradient" if arena.problem.m == 1 else "jacobian": self.given.derivative}
+
+    @property
+    def fixed_outputs(self) -> dict[str, NDArray[Any]]:
+        """Its outputs without derivatives, integers and booleans, by name."""
+        if self.problem is None:
+            return {}
+        leaves, _ = flatten(self.problem.native_value)
+        names = [name for name, _ in named_paths(self.problem.native_value, "out")]
+        rest = [k for k in range(len(leaves)) if k not in self.problem.output.varying]
+        arrays = {names[k]: _as_array(self.problem, leaves[k]) for k in rest}
+        return {name: array for name, array in arrays.items() if array is not None}
 
     @contextmanager
     def again(self, seed: int) -> Iterator[Problem]:
@@ -112,9 +142,21 @@ class Run:
         """Pull one cotangent back through its reverse rule, shape (n,); None if it has none, or the rule raises."""
         if self.problem is None or self.given.derivative is not None or not supports_vjp(self.given.backend):
             return None
-        cotangent = signed_probes(np.random.default_rng(17), 1, self.problem.m)[0]
         try:
             with self.again(seed) as problem:
-                return Reverse(problem).pull(cotangent)
+                return Reverse(problem).pull(cotangent(problem))
         except Exception:  # what the rule raises stands in its own report
             return None
+
+
+def cotangent(problem: Problem) -> RealArray:
+    """Return the cotangent that is pulled back through all implementations, shape (m,)."""
+    return np.asarray(signed_probes(np.random.default_rng(17), 1, problem.m)[0])
+
+
+def _as_array(problem: Problem, leaf: Any) -> NDArray[Any] | None:
+    try:
+        array = problem.as_array(leaf)
+    except Exception:  # strings, None, objects
+        return None
+    return array if array.dtype.kind in "iub" else None

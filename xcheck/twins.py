@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from xcheck.binding import bind
 from xcheck.claim import Claim
 from xcheck.derivatives import first_claim
 from xcheck.problem import Problem
-from xcheck.protocol import RealArray, SupportsModules
+from xcheck.protocol import RealArray
 from xcheck.space import PRECISION
 
 NEIGHBOURS = 8
@@ -124,20 +125,20 @@ def _bound(kernel: Problem, implementation: object) -> Callable[..., Any]:
         )
     if not kernel.call.is_module:
         return implementation
-    split = kernel.backend.bind(implementation) if isinstance(kernel.backend, SupportsModules) else None
+    split = bind(implementation, kernel.backend, "reference=")
     if split is None:
         raise TypeError(
             f"{title} is a module, so reference= must be a module with the same parameters; given: "
             f"{type(implementation).__name__}."
         )
-    function, parameters = split
-    expected = {str(leaf.path[0]) for leaf in kernel.call.leaves if leaf.position is None and leaf.path}
+    parameters = split.values
+    expected = {str(leaf.path[0]) for leaf in kernel.call.leaves if leaf.is_parameter}
     if set(parameters) != expected:
         raise ValueError(
             f"reference= must be a module with the parameters of {title}, {', '.join(sorted(expected))}; given: "
             f"{', '.join(sorted(parameters)) or 'none'}."
         )
-    return function
+    return split.function
 
 
 def _require_same_kind(kernel: Problem, reference: Problem) -> None:

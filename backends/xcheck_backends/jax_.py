@@ -22,6 +22,9 @@ Function = Callable[[Sequence[Any]], Sequence[Any]]
 WIDE = {"float64", "complex128", "int64", "uint64"}
 """The dtypes that exist only in JAX's 64-bit mode."""
 
+ALIGNED = 64
+"""Bytes to multiples of which JAX aligns memory."""
+
 NO_RULE = (
     "can't apply forward-mode",  # custom_vjp under jvp
     "Reverse-mode differentiation does not work",  # while_loop
@@ -54,11 +57,10 @@ class JaxBackend:
             TypeError: JAX has no such dtype.
         """
         import jax
-        import jax.numpy as jnp
 
-        array = np.asarray(array, dtype=array.dtype.newbyteorder("="))
+        array = _copied_aligned(np.asarray(array, dtype=array.dtype.newbyteorder("=")))
         with _scope([array]):
-            native = jnp.array(array, copy=True)
+            native = jax.device_put(array)
             devices = like.devices() if isinstance(like, jax.Array) else set()
             if len(devices) == 1 and native.devices() != devices:  # a needless transfer takes longer than the copy
                 native = jax.device_put(native, next(iter(devices)))
@@ -69,6 +71,17 @@ class JaxBackend:
     def to_numpy(self, array: Any, /) -> NDArray[Any]:
         """Copy an array, a number or a nested list of numbers; waits for the device."""
         return np.array(array)
+
+    def view(self, array: Any, /) -> NDArray[Any]:
+        """Return the memory of an array on the CPU as a NumPy array.
+
+        Raises:
+            BufferError: it is on another device, or DLPack and NumPy have no such dtype.
+        """
+        try:
+            return np.from_dlpack(array)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise BufferError(str(error)) from error
 
     def describe(self) -> dict[str, str]:
         """Tell the devices, and the settings that numbers depend on."""
@@ -173,6 +186,15 @@ class JaxBackend:
             ValueError: the layer has not been built, and so has no variables yet.
         """
         return bind_layer(f, self.name)
+
+
+def _copied_aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array to memory that JAX takes over on the CPU; what is not aligned so, it copies once more."""
+    memory = np.empty(array.nbytes + ALIGNED, np.uint8)
+    start = -memory.ctypes.data % ALIGNED
+    copy: NDArray[Any] = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def _scope(arrays: Sequence[Any]) -> AbstractContextManager[Any]:

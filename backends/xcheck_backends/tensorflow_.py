@@ -25,6 +25,16 @@ NO_RULE = ("gradient registry has no entry", "No gradient defined for operation"
 """What a LookupError of TensorFlow says when it means that an operator has no rule."""
 
 
+ALIGNED = 64
+"""Bytes to multiples of which TensorFlow aligns memory, at most."""
+
+LONG = 2**20
+"""Bytes from which on a second copy is spared."""
+
+PLAIN = frozenset(np.dtype(name) for name in ("float64", "float32", "complex128", "complex64"))
+"""Dtypes, in the machine's byte order, of arrays whose memory TensorFlow can use."""
+
+
 class TensorflowBackend:
     """Tensors and variables of `tensorflow`, in eager mode."""
 
@@ -40,18 +50,39 @@ class TensorflowBackend:
         return isinstance(leaf, tuple(kind for kind in kinds if kind is not None))
 
     def from_numpy(self, array: NDArray[Any], /, like: Any = None) -> Any:
-        """Copy `array` into a tensor of the same dtype, on the device of `like`."""
+        """Copy `array` into a tensor of the same dtype, on the device of `like`.
+
+        `tf.constant` copies once, and once more what is not aligned as it wants; long arrays are spared that.
+        """
         import tensorflow as tf
 
         device = getattr(like, "device", None) if self.owns(like) else None
+        if array.nbytes >= LONG and array.dtype in PLAIN and _on_cpu(device):
+            return tf.experimental.dlpack.from_dlpack(_copied_aligned(array).__dlpack__())
         with tf.device(device or None):
-            return tf.constant(np.array(array, order="C", subok=False), dtype=tf.as_dtype(array.dtype))
+            return tf.constant(np.asarray(array, order="C"), dtype=tf.as_dtype(array.dtype))
 
     def to_numpy(self, array: Any, /) -> NDArray[Any]:
         """Copy a tensor, a variable, a sparse gradient or a number."""
         import tensorflow as tf
 
-        return np.array(tf.convert_to_tensor(array).numpy())
+        return np.asarray(tf.convert_to_tensor(array).numpy())  # which is a copy
+
+    def view(self, array: Any, /) -> NDArray[Any]:
+        """Return the memory of a tensor or variable on the CPU as a NumPy array.
+
+        Raises:
+            BufferError: it is on another device, or DLPack and NumPy have no such dtype.
+        """
+        import tensorflow as tf
+
+        tensor = tf.convert_to_tensor(array)
+        if not tensor.device.endswith("CPU:0"):
+            raise BufferError(f"a tensor on {tensor.device} shares no memory with NumPy")
+        try:
+            return np.from_dlpack(tensor)
+        except (RuntimeError, tf.errors.OpError) as error:
+            raise BufferError(str(error)) from error
 
     def describe(self) -> dict[str, str]:
         """Tell the devices, and the settings that numbers depend on."""
@@ -193,6 +224,22 @@ class TensorflowBackend:
             ValueError: the layer has not been built, and so has no variables yet.
         """
         return bind_layer(f, self.name)
+
+
+def _on_cpu(device: str | None) -> bool:
+    """Tell whether a tensor would come to lie in the CPU's memory; without a device, where there is no other one."""
+    import tensorflow as tf
+
+    return device.endswith("CPU:0") if device else not tf.config.list_physical_devices("GPU")
+
+
+def _copied_aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array to memory that TensorFlow takes over; it ends the process at what is not aligned so."""
+    memory = np.empty(array.nbytes + ALIGNED, np.uint8)
+    start = -memory.ctypes.data % ALIGNED
+    copy: NDArray[Any] = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 @contextmanager

@@ -101,6 +101,22 @@ class TorchBackend:
             return np.array(bits.view(getattr(torch, f"uint{width}")).numpy()).view(kind)
         return np.array(tensor.numpy(force=True))
 
+    def view(self, array: Any, /) -> NDArray[Any]:
+        """Return the memory of a dense tensor on the CPU as a NumPy array.
+
+        Raises:
+            BufferError: it is on another device, sparse, a view that conjugates or negates, or of a dtype that DLPack
+                and NumPy do not have.
+        """
+        import torch
+
+        if array.layout != torch.strided or not array.is_cpu or array.is_conj() or array.is_neg():
+            raise BufferError(f"a tensor ({array.layout}, on {array.device}) has no memory that NumPy could read")
+        try:
+            return np.from_dlpack(array.detach())
+        except (RuntimeError, TypeError) as error:
+            raise BufferError(str(error)) from error
+
     def describe(self) -> dict[str, str]:
         """Tell the devices, and the settings that numbers depend on."""
         import torch

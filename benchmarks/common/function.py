@@ -13,6 +13,9 @@ Point = tuple[Any, ...]
 KINDS = ("ordinary", "kink", "tail")
 """Kinds of points: where everything is smooth, at kinks, ties and degenerate places, and far out."""
 
+COMPLEX = {"float64": "complex128", "float32": "complex64"}
+"""The precisions that points are given in, and their complex numbers."""
+
 
 @dataclass(frozen=True)
 class Common:
@@ -60,3 +63,36 @@ def symmetric(n: int, seed: int = 0) -> np.ndarray:
     """Draw a positive definite matrix."""
     a = normal(n, n, seed=seed)
     return a @ a.T + n * np.eye(n)
+
+
+def drawn(common: Common, seed: int, dtype: str) -> dict[str, Point]:
+    """Return a function's points in a precision; with a seed, the ordinary ones moved by up to a tenth.
+
+    Every number is multiplied by its own factor between 0.9 and 1.1, which keeps signs, zeros and domains. Kinks and
+    tails stay where they are. Inputs given in float32 stay so, and points that float32 does not hold are left out.
+    """
+    if dtype not in COMPLEX:
+        raise ValueError(f"dtype={dtype!r} is not accepted. Accepted: {', '.join(map(repr, COMPLEX))}.")
+    generator = np.random.default_rng(seed)
+    found = {}
+    for name, inputs in common.points.items():
+        if not all(_holds(dtype, x) for x in inputs):
+            continue
+        moved = [_moved(x, generator) for x in inputs] if seed and name.startswith("ordinary") else inputs
+        found[name] = tuple(moved) if dtype == "float64" else tuple(_converted(x, dtype) for x in moved)
+    return found
+
+
+def _moved(x: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    return (x * generator.uniform(0.9, 1.1, x.shape)).astype(x.dtype)
+
+
+def _converted(x: np.ndarray, dtype: str) -> np.ndarray:
+    return x.astype(COMPLEX[dtype] if np.iscomplexobj(x) else dtype)
+
+
+def _holds(dtype: str, x: np.ndarray) -> bool:
+    """Tell whether a precision has numbers of that size."""
+    limits = np.finfo(dtype)
+    size = np.abs(x)
+    return bool(np.all((size == 0) | ((size >= limits.tiny) & (size <= limits.max))))

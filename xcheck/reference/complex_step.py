@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from xcheck.problem import OutputChanged, Problem
 from xcheck.protocol import RealArray
 from xcheck.pytree import flatten
+from xcheck.raised import first_line
 from xcheck.reference.grid import Coordinates, Rows
 from xcheck.reference.noise import rounding_floor
 from xcheck.reference.tracing import TOO_MANY, Number, TooLarge, Trace, parts, place, wrapped
@@ -197,8 +198,8 @@ def _run(problem: Problem, j: int, h: float, trace: Trace) -> tuple[RealArray, R
     except Exception as error:
         frames = reversed(traceback.extract_tb(error.__traceback__))
         where = place((frame.name, frame.filename, frame.lineno or 0) for frame in frames)
-        message = str(error).strip().partition("\n")[0][:120]
-        trace.causes[f"the function raises {type(error).__name__} on complex numbers ({message}): {where}"] = None
+        what = f"{type(error).__name__} on complex numbers ({first_line(error)})"
+        trace.causes[f"the function raises {what}: {where}"] = None
         return None
     return re, im
 

@@ -265,8 +265,9 @@ class Sampler:
             values = self.seen(found)
             self._centers += list(values[:centers])
             self.line += list(found[cut:after])
-            if len(far) and self.problem.batched:
-                self.far = found[after : after + len(far)]
+            asked = found[after : after + len(far)]
+            if len(far) and self.problem.batched and not np.all(np.isnan(asked)):  # spare points may be left out
+                self.far = asked
             start = centers
             for job in jobs:
                 start += beside if job is jobs[-1] else 0

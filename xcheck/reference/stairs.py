@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xcheck.protocol import RealArray
-from xcheck.reference.far import blocks_moved, far_points
+from xcheck.reference.far import COARSE, TABLE, blocks_moved, far_points
 from xcheck.reference.grid import Coordinates, Rows
 from xcheck.reference.screen import BLOCK
 from xcheck.reference.windows import Mask
@@ -240,8 +240,8 @@ def _steps(
 ) -> tuple[RealArray, RealArray]:
     """Return how far values leap at most between neighbouring points of a line, and the slope of many such leaps.
 
-    A leap is what the slopes around it do not explain; a staircase makes many. With `strict`, leaps have to be alike:
-    those of a table, which a right claim may well be made for, are not.
+    A leap is what the slopes around it do not explain; a staircase makes many. With `strict`, leaps have to be alike
+    and lead somewhere: those of a table or a remainder, which a right claim may well be made for, do not.
     """
     reach, t, values, slopes = line
     with np.errstate(invalid="ignore", over="ignore"):
@@ -257,12 +257,26 @@ def _steps(
         near = left[POINTS // 4 : -POINTS // 4]  # steps may grow along the line
         some = np.where(np.any(near > loud, axis=0), near, left[: len(near)])
         height = np.max(some, axis=0)
-        alike = (not strict) | (height <= ALIKE * np.min(np.where(some > loud, some, np.inf), axis=0))
+        alike = height <= ALIKE * np.min(np.where(some > loud, some, np.inf), axis=0)
+        alike &= ~_sawtooth(height, values, witness.sampler.size[outputs])
+        alike |= not strict
         slope = height * np.sum(leaps, axis=0) / (2 * reach)
     found = stairs & alike
     for k in np.flatnonzero(found):
         found[k] = _stays(witness, row, outputs[k], t, np.where(leaps[:, k], left[:, k], 0.0))
     return np.where(found, height, 0.0), np.where(found, slope, 0.0)
+
+
+def _sawtooth(height: RealArray, values: RealArray, unit: RealArray) -> Mask:
+    """Tell where every leap undoes what the slope did before it, as in a remainder: half of all that values span.
+
+    Args:
+        height: of the leaps, shape (m,).
+        values: along the line, shape (k, m).
+        unit: of both, in the user's units, shape (m,); what is low in those is rounding.
+    """
+    low = np.maximum(TABLE, COARSE * unit * np.max(np.abs(values), axis=0))
+    return np.asarray((2 * height >= np.ptp(values, axis=0)) & (height * unit > low))
 
 
 def _stays(witness: Witness, row: int, output: int, t: RealArray, leaps: RealArray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import StringIO
@@ -76,8 +77,7 @@ class CrossReport(Judged):
         lines = [f"{self.function}: {str(self.verdict).upper()}", _matrix(self.rows)]
         lines += [f"  {sentence}" for sentence in self.findings or (self._all(),)]
         lines += [f"  note      {note}" for note in self.notes]
-        unchecked = dict.fromkeys(line for report in self.reports.values() for line in report.unchecked)
-        lines += [f"  unchecked {line}" for line in unchecked]
+        lines += [f"  unchecked {line}" for line in _unchecked(self.reports)]
         points = next((report.point for report in self.reports.values() if report.point), ())
         lines += [f"  at        {', '.join(points[:3])}; other points may differ"] if points else []
         lines.append(f"  cost      {self.evaluations} evaluations, {self.seconds:.2g} s")
@@ -87,7 +87,13 @@ class CrossReport(Judged):
         if self.verdict is Verdict.AGREE:
             return "All agree, with each other and with finite differences of their own values."
         if sum(bool(row.values) for row in self.rows) < 2:
-            return "Nothing was compared: fewer than two implementations could be."
+            able = [row.label for row in self.rows if row.state in ("agree", "disagree", "inconclusive", "values only")]
+            only = (
+                f"only {able[0]} could be evaluated"
+                if len(able) == 1
+                else "fewer than two could be, or none as another"
+            )
+            return f"Nothing was compared: {only}; see the notes."
         return (
             "They agree with each other as far as they were compared; the notes and their own reports say what was not."
         )
@@ -115,6 +121,17 @@ class CrossReport(Judged):
         rows = {row["label"]: {k: _plain_mapping(v) for k, v in row.items() if k != "label"} for row in told["rows"]}
         reports = {label: report.to_dict() for label, report in self.reports.items()}
         return {**told, "ok": self.ok, "rows": rows, "reports": reports}
+
+
+def _unchecked(reports: Mapping[str, Report]) -> list[str]:
+    """List what was not checked, once where all say the same, and with whose it is where they do not."""
+    counts = Counter(line.partition(": ")[2] for report in reports.values() for line in set(report.unchecked))
+    lines = [
+        line if counts[line.partition(": ")[2]] < len(reports) or line in next(iter(reports.values())).unchecked else ""
+        for report in reports.values()
+        for line in report.unchecked
+    ]
+    return [line for line in dict.fromkeys(lines) if line]
 
 
 def _plain_mapping(value: Any) -> Any:
@@ -151,4 +168,4 @@ def _digits(number: float, word: str) -> str:
         return "same"
     if number >= 1:
         return f"{int(number)} digits"
-    return "zero to rounding" if word.startswith("agree") else "differs"
+    return "0 digits" if word.startswith("agree") else "differs"

@@ -10,7 +10,6 @@ from xcheck.agreement import Cause, Difference
 
 def describe(
     difference: Difference,
-    name: str,
     labels: Sequence[str],
     witness: bool = False,
     causes: Mapping[str, Sequence[str]] | None = None,
@@ -19,21 +18,19 @@ def describe(
 
     Args:
         difference: what was found.
-        name: names its place.
         labels: all implementations that were compared, for saying who stands alone.
         witness: whether slopes were measured on a witness.
         causes: why each implementation is wrong, where that is known.
     """
     if difference.cause is Cause.WRONG:
-        text = _wrong(difference, name, labels, witness)
-        return text + _more(difference) + _why(difference, causes or {})
+        return _wrong(difference, labels, witness) + _more(difference) + _why(difference, causes or {})
     who = {
         Cause.FUNCTION: _another_function,
         Cause.CONVENTION: _convention,
         Cause.NOT_FINITE: _not_finite,
         Cause.UNSETTLED: _unsettled,
     }[difference.cause]
-    return who(difference, name) + _more(difference)
+    return who(difference, difference.name) + _more(difference)
 
 
 def _more(difference: Difference) -> str:
@@ -50,9 +47,8 @@ def _why(d: Difference, causes: Mapping[str, Sequence[str]]) -> str:
 def _another_function(d: Difference, name: str) -> str:
     numbers = _numbers(d, 9)
     if len(d.place) == 2:
-        return (
-            f"Each is right for its own values, and yet {name} is {numbers}: other functions, with the same value here."
-        )
+        who = f"{_listed(d.blamed)} {_compute(d.blamed)} another function" if d.blamed else "these are other functions"
+        return f"Each is right for its own values, and yet {name} is {numbers}: {who}, with the same value here."
     if d.blamed:
         return f"{_listed(d.blamed)} {_compute(d.blamed)} another function: {name} is {numbers}."
     return f"These are not the same function: {name} is {numbers}."
@@ -62,18 +58,27 @@ def _compute(labels: Sequence[str]) -> str:
     return "computes" if len(labels) == 1 else "compute"
 
 
-def _wrong(d: Difference, name: str, labels: Sequence[str], witness: bool) -> str:
+def _wrong(d: Difference, labels: Sequence[str], witness: bool) -> str:
     verb = "is" if len(d.blamed) == 1 else "are"
+    alone = " and stands alone" if len(d.blamed) == 1 and len(labels) > 2 else ""
+    if d.source:
+        measured = f", not {_measured(d)}" if d.measured else ""
+        numbers = _numbers(d, apart=d.measured)
+        return f"{_listed(d.blamed)} {verb} wrong{alone} ({d.source}): {d.name} is {numbers}{measured}."
     whose = "witness=" if witness else f"{d.blamed[0]}'s own values"
     own = f"; finite differences of {whose} give {_measured(d)}" if d.measured else ""
-    alone = " and stands alone" if len(d.blamed) == 1 and len(labels) > 2 else ""
-    return f"{_listed(d.blamed)} {verb} wrong{alone}: {name} is {_numbers(d)}{own}."
+    return f"{_listed(d.blamed)} {verb} wrong{alone}: {d.name} is {_numbers(d, apart=d.measured)}{own}."
 
 
 def _measured(d: Difference) -> str:
+    """Write the measured slope, or both one-sided ones, with as many figures as tell it from the claim."""
     assert d.measured is not None
     value, bar = d.measured
-    return f"{value:.6g} ± {bar:.1g}" if math.isfinite(bar) else "no slope"
+    if math.isfinite(value) and math.isfinite(bar) and (bar <= abs(value) or bar < 1):
+        return f"{value + 0.0:.{_figures([value, *d.numbers.values()], 6)}g} ± {bar:.1g}"
+    if d.slopes is not None:
+        return f"{_slope(d.slopes[0])} and {_slope(d.slopes[1])} to the two sides"
+    return "no such slope"
 
 
 def _convention(d: Difference, name: str) -> str:
@@ -103,10 +108,20 @@ def _slope(value: float) -> str:
 
 
 def _not_finite(d: Difference, name: str) -> str:
-    return f"No derivative exists at this point: {name} is {_numbers(d)}. Finite numbers are chosen, NaN is not."
+    if not d.exists:
+        return f"No derivative exists at this point: {name} is {_numbers(d)}. Finite numbers are chosen, NaN is not."
+    known = f"; finite differences give {_measured(d)}" if d.measured else ""
+    return (
+        f"NaN or infinity stands against a number: {name} is {_numbers(d)}{known}. It may have spread from elsewhere."
+    )
 
 
 def _unsettled(d: Difference, name: str) -> str:
+    if len(d.place) == 1:
+        return (
+            f"Their values differ, and a few ulps of the inputs change them by as much: {name} is {_numbers(d, 9)}. A "
+            "step is near, or rounding is magnified."
+        )
     if len(d.groups) == 1:
         return f"They agree where values cannot settle it: {name} is {_numbers(d)}. A witness= in higher precision can."
     return (
@@ -115,12 +130,17 @@ def _unsettled(d: Difference, name: str) -> str:
     )
 
 
-def _numbers(d: Difference, figures: int = 6) -> str:
+def _numbers(d: Difference, figures: int = 6, apart: tuple[float, float] | None = None) -> str:
     """List what each group gives, with as many figures as tell them apart."""
     values = [d.numbers[group[0]] + 0.0 for group in d.groups]
-    while figures < 17 and len({f"{v:.{figures}g}" for v in values}) < len({repr(v) for v in values}):
-        figures += 1
+    figures = _figures([*values, *(apart[:1] if apart else ())], figures)
     return ", ".join(f"{v:.{figures}g} by {_listed(group)}" for v, group in zip(values, d.groups, strict=True))
+
+
+def _figures(values: Sequence[float], figures: int) -> int:
+    while figures < 17 and len({f"{v:.{figures}g}" for v in values}) < len({repr(float(v)) for v in values}):
+        figures += 1
+    return figures
 
 
 def _listed(labels: Sequence[str]) -> str:

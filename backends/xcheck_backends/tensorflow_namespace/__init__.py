@@ -34,7 +34,15 @@ from xcheck_backends.tensorflow_namespace.elementwise import (
 )
 from xcheck_backends.tensorflow_namespace.lacking import lacking
 from xcheck_backends.tensorflow_namespace.linalg import matrix_transpose, vecdot
-from xcheck_backends.tensorflow_namespace.manipulation import broadcast_shapes, concat, flip, linspace, reshape, unstack
+from xcheck_backends.tensorflow_namespace.manipulation import (
+    broadcast_shapes,
+    concat,
+    flip,
+    linspace,
+    permute_dims,
+    reshape,
+    unstack,
+)
 from xcheck_backends.tensorflow_namespace.reductions import (
     all,
     any,
@@ -93,6 +101,7 @@ __all__ = [
     "min",
     "nan",
     "newaxis",
+    "permute_dims",
     "pi",
     "prod",
     "reshape",
@@ -121,7 +130,6 @@ ALIASES = {
     "atan2": "arctan2",
     "atanh": "arctanh",
     "bitwise_invert": "bitwise_not",
-    "permute_dims": "transpose",
     "pow": "power",
 }
 """What `tf.experimental.numpy` calls otherwise, and that alone."""

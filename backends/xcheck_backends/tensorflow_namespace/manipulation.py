@@ -34,6 +34,11 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, endpoint:
     return tf.cast(tnp.linspace(start, stop, num, endpoint), dtype or tf.float64)
 
 
+def permute_dims(x: Any, /, axes: Sequence[int]) -> Any:
+    """Put axes into another order; a number has none."""
+    return tf.transpose(x, tf.constant(axes, tf.int32))
+
+
 def reshape(x: Any, /, shape: Sequence[int] | int, *, copy: bool | None = None) -> Any:
     """Reshape; there is nothing to copy, since tensors do not change."""
     return tnp.reshape(x, shape)

@@ -1,0 +1,191 @@
+"""What is held against each other in a cross-check: entries, products of large Jacobians, slopes of plain functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from xcheck.agreement import LESS_ACCURATE, Cause, Difference, Party, group
+from xcheck.checks import prepared
+from xcheck.judgement import AGREE, INCONCLUSIVE, Judgement, judge
+from xcheck.protocol import RealArray
+from xcheck.reference.grid import Probes, signed_probes
+from xcheck.reference.witness import Witness
+from xcheck.runs import Run, cotangent
+from xcheck.verdict import Verdict
+
+
+def compared_entries(runs: Sequence[Run], seed: int) -> list[Party]:
+    """Return the derivatives that are compared entry by entry: claims of one shape, and slopes of plain functions.
+
+    Costs a measurement of every plain function, where there are claims to compare it with.
+    """
+    found = [
+        Party(run.label, run.evidence.claimed, run.evidence.judgement, run.evidence.claim.precision)
+        for run in runs
+        if run.evidence
+    ]
+    shapes = [party.claimed.shape for party in found]
+    claims = [party for party in found if party.claimed.shape == max(shapes, key=shapes.count)]
+    if not claims:
+        return []
+    return [*claims, *(_measured(run, claims, seed) for run in runs if run.examined is None)]
+
+
+def _measured(run: Run, claims: Sequence[Party], seed: int) -> Party:
+    """Measure the slopes of a function without a derivative; they agree with themselves, to their error bars."""
+    assert run.problem is not None
+    right = [claim for claim in claims if not np.any(claim.judgement.suspected())]
+    with prepared(run.call, seed) as arena:
+        judged = judge(Witness(arena.reference, seed=seed), (right or claims)[0].claimed, run.problem.precision)
+        run.problem.evaluations += arena.reference.evaluations
+    verdict = np.where(np.isfinite(judged.value), AGREE, INCONCLUSIVE).astype(np.int8)
+    return Party(run.label, judged.value, replace(judged, verdict=verdict), run.problem.precision, measured=True)
+
+
+def unmeasured_slopes(runs: Sequence[Run], parties: Sequence[Party]) -> list[str]:
+    """Say how many slopes of plain functions could not be measured, where not for want of a derivative."""
+    claims = [party for party in parties if not party.measured]
+    plain = [run.label for run in runs if run.examined is None]
+    if not claims and len(plain) == len(runs) > 1:
+        return ["none of these has a derivative; values were compared"]
+    lines = []
+    for party in parties:
+        lost = ~party.given if party.measured else np.zeros(0, bool)
+        lost = lost & ~np.any([claim.judgement.missing() for claim in claims], axis=0) if lost.size else lost
+        if np.any(lost):
+            lines.append(f"{party.label}: {np.count_nonzero(lost)} of {lost.size} slopes could not be measured")
+    return lines
+
+
+def natural_slopes(run: Run) -> RealArray:
+    """Return how large a slope is that moves an output by all of itself over the scale of an input; shape (n, m)."""
+    assert run.problem is not None
+    sizes = np.where(np.isfinite(run.problem.y), np.abs(run.problem.y), 0.0)
+    return np.asarray(sizes[None] / run.problem.scale[:, None])
+
+
+def differing_products(runs: Sequence[Run], pulled: Mapping[str, RealArray], seed: int) -> list[Difference]:
+    """Compare derivatives that are too large for all entries: one pullback of each, and its slope in one direction.
+
+    Implementations that disagree with their own values are left out: what is wrong there is known.
+    """
+    able = [run for run in runs if run.examined is None or run.examined.report.verdict is not Verdict.DISAGREE]
+    rules = [run for run in able if run.label in pulled]
+    found = _differing_pullbacks(rules, pulled)
+    if not found and rules:
+        found = _differing_slopes(rules[0], [run for run in able if run.examined is None], pulled, seed)
+    return found
+
+
+def _differing_pullbacks(runs: Sequence[Run], pulled: Mapping[str, RealArray]) -> list[Difference]:
+    if len(runs) < 2 or runs[0].problem is None:
+        return []
+    inputs = runs[0].problem.inputs
+    products = np.array([pulled[run.label] for run in runs])
+    share = max(LESS_ACCURATE, *(2.0 ** -(run.problem.precision / 2) for run in runs if run.problem is not None))
+    largest = inputs.largest(np.max(np.abs(products), axis=0, initial=0.0, where=np.isfinite(products)))
+    same = np.ones((len(runs), len(runs)), bool)
+    place, most = 0, 0.0
+    for i, j in combinations(range(len(runs)), 2):
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(products[i] - products[j]) / np.maximum(share * largest, np.finfo(np.float64).tiny)
+        apart = np.where(np.isnan(products[i]) & np.isnan(products[j]), 0.0, np.nan_to_num(apart, nan=np.inf))
+        same[i, j] = same[j, i] = not np.any(apart > 1)
+        if apart.max(initial=0.0) > most:
+            place, most = int(np.argmax(apart)), float(apart.max())
+    if np.all(same):
+        return []
+    numbers = {run.label: float(product[place]) for run, product in zip(runs, products, strict=True)}
+    name = f"a pullback at {inputs.entry(place)}"
+    return [_other_slopes(group([run.label for run in runs], same), numbers, (place, 0), name)]
+
+
+def _differing_slopes(rule: Run, plain: Sequence[Run], pulled: Mapping[str, RealArray], seed: int) -> list[Difference]:
+    """Hold the slope of plain functions along one direction against that of a rule."""
+    found = []
+    for run in plain:
+        assert run.problem is not None
+        direction = signed_probes(np.random.default_rng(19), 1, run.problem.n) * run.problem.scale
+        weights = cotangent(run.problem)
+        with prepared(run.call, seed) as arena:
+            witness = Witness(arena.reference, Probes(arena.reference, direction), seed)
+            judged: Judgement = judge(witness, np.zeros((1, run.problem.m)), run.problem.precision)
+            run.problem.evaluations += arena.reference.evaluations
+        own, bar = float(judged.value[0] @ weights), float(judged.tolerance[0] @ np.abs(weights))
+        terms = pulled[rule.label] * direction[0]
+        claimed, slack = float(terms.sum()), LESS_ACCURATE * float(np.abs(terms).sum())
+        if not abs(own - claimed) <= bar + slack:
+            numbers = {rule.label: claimed, run.label: own}
+            groups = ((rule.label,), (run.label,))
+            found.append(_other_slopes(groups, numbers, (0, 0), "the slope along one direction"))
+    return found
+
+
+def _other_slopes(
+    groups: tuple[tuple[str, ...], ...], numbers: dict[str, float], place: tuple[int, int], name: str
+) -> Difference:
+    blamed = tuple(k for some in groups[1:] for k in some) if len(groups[0]) > len(groups[1]) else ()
+    return Difference(Cause.FUNCTION, place, groups, numbers, blamed, name=name)
+
+
+def own_disagreements(runs: Sequence[Run], differences: Sequence[Difference]) -> list[Difference]:
+    """Return what implementations' own checks call wrong beside the entries that were compared, the worst of each."""
+    blamed = {label for d in differences if d.cause is Cause.WRONG for label in d.blamed}
+    found = []
+    for run in runs:
+        if run.examined is None or run.label in blamed:
+            continue
+        for c in run.examined.report.comparisons:
+            if c.verdict is Verdict.DISAGREE and c.worst:
+                entry = c.worst[0]
+                numbers, measured = {run.label: entry.claimed}, (entry.measured, entry.error_bar)
+                found.append(
+                    Difference(
+                        Cause.WRONG,
+                        (),
+                        ((run.label,),),
+                        numbers,
+                        (run.label,),
+                        measured=measured,
+                        count=c.wrong,
+                        name=entry.name,
+                        source=f"{c.claim.source} against {c.reference.source}",
+                    )
+                )
+                break
+    return found
+
+
+def named(difference: Difference, runs: Sequence[Run]) -> Difference:
+    """Name the place of a difference as the first implementation would write it."""
+    problem = next(run.problem for run in runs if run.problem is not None)
+    if difference.name:
+        return difference
+    if len(difference.place) == 1:
+        return replace(difference, name=problem.outputs.entry(difference.place[0]))
+    row, output = difference.place
+    return replace(difference, name=problem.entry(output, row))
+
+
+def differing_integers(runs: Sequence[Run]) -> list[str]:
+    """Say which outputs without derivatives differ: integers and booleans."""
+    lines = []
+    fixed = {run.label: run.fixed_outputs for run in runs}
+    for name in dict.fromkeys(name for outputs in fixed.values() for name in outputs):
+        own = {label: outputs[name] for label, outputs in fixed.items() if name in outputs}
+        first = next(iter(own))
+        for label, array in own.items():
+            if array.shape != own[first].shape:
+                lines.append(f"{name} has shape {array.shape} in {label} and {own[first].shape} in {first}.")
+            elif np.any(array != own[first]):
+                at = np.unravel_index(int(np.argmax(array != own[first])), array.shape)
+                place = f"{name}[{', '.join(map(str, at))}]" if at else name
+                lines.append(
+                    f"They return other integers: {place} is {own[first][at]} by {first}, {array[at]} by {label}. At "
+                    "ties either may be right; elsewhere these are other functions."
+                )
+    return lines
