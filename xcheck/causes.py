@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from xcheck.call import Leaf
 from xcheck.comparison import Comparison
-from xcheck.diagnosis import Region, diagnose, whole
-from xcheck.diagnosis.terms import Sample, Slopes
-from xcheck.judgement import AGREE, DISAGREE, Judgement, judge
+from xcheck.diagnosis import Region, Sample, Slopes, diagnose
+from xcheck.judgement import AGREE, DISAGREE, SKIPPED, Judgement, judge
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
 from xcheck.reference.witness import Witness
@@ -37,13 +36,18 @@ WIDEST = 2**10
 
 
 def explained(
-    comparison: Comparison, claimed: RealArray, judgement: Judgement, reference: Problem, seed: int
+    comparison: Comparison,
+    claimed: RealArray,
+    judgement: Judgement,
+    reference: Problem,
+    seed: int,
+    claim: Rerun | None = None,
 ) -> Comparison:
     """Add the causes of what is wrong to a comparison of a whole Jacobian; others are returned as they are.
 
-    Costs nothing for what agrees. For what is wrong, the Jacobian is measured once more where bars are wide, and a few
-    others where nothing simpler fits: at f(x), where that has the shape of x, and for the first and the last sample of
-    a batch.
+    Costs nothing for what agrees. For what is wrong, claim and Jacobian are looked at once more at another point, the
+    Jacobian is measured again where bars are wide, and others are where nothing simpler fits: at f(x), where that has
+    the shape of x, and for the first and the last sample of a batch.
 
     Args:
         comparison: the comparison.
@@ -51,23 +55,78 @@ def explained(
         judgement: what was found of them.
         reference: the problem that they were measured on.
         seed: chooses steps.
+        claim: makes the claim at another point; None if it cannot be made, or belongs to another function.
     """
-    if comparison.verdict is not Verdict.DISAGREE:
+    if comparison.verdict is not Verdict.DISAGREE or (claimed.shape[0] != reference.n and reference.n > WIDEST):
         return comparison
-    value, bar, wrong = judgement.value, judgement.tolerance, judgement.verdict == DISAGREE
+    with np.errstate(all="ignore"):
+        region = _region(claimed, judgement, reference, seed)
+        found = diagnose(replace(region, again=_elsewhere(region, judgement, reference, seed, claim)))
+    return replace(comparison, causes=found.explanations, unexplained=found.unexplained)
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A claim that can be made again at another point.
+
+    Attributes:
+        problem: the function as the claim knows it.
+        derive: makes the claim for the same function at another point, shape (n, m).
+    """
+
+    problem: Problem
+    derive: Callable[[Problem], RealArray]
+
+
+def _region(claimed: RealArray, judgement: Judgement, reference: Problem, seed: int) -> Region:
+    """Lay claim and reference out side by side."""
+    wrong = judgement.verdict == DISAGREE
     if claimed.shape == (reference.n, reference.m):
         value, bar = _sharper(claimed, judgement, reference, seed)
     else:
-        if reference.n > WIDEST:
-            return comparison
         claimed, value, bar, wrong = (
-            _diagonal(a[0], rest) for a, rest in ((claimed, 0.0), (value, np.nan), (bar, np.inf), (wrong, False))
+            _diagonal(a[0], rest)
+            for a, rest in ((claimed, 0.0), (judgement.value, np.nan), (judgement.tolerance, np.inf), (wrong, False))
         )
-    point, blocks = (reference.x, reference.y), (reference.inputs.blocks, reference.outputs.blocks)
-    region = whole(claimed, value, bar, wrong, point, blocks, _lengths(reference), _others(reference))
-    with np.errstate(all="ignore"):
-        found = diagnose(region, _Laboratory(reference, seed))
-    return replace(comparison, causes=found.explanations, unexplained=found.unexplained)
+    return Region(
+        claimed,
+        value,
+        bar,
+        wrong,
+        reference.x,
+        reference.y,
+        tuple(reference.inputs.blocks),
+        tuple(reference.outputs.blocks),
+        _lengths(reference),
+        _others(reference),
+        _Laboratory(reference, seed),
+    )
+
+
+def _elsewhere(
+    region: Region, judgement: Judgement, reference: Problem, seed: int, claim: Rerun | None
+) -> Region | None:
+    """Make the claim at another point, and measure there; None if that raises, or costs too much."""
+    if claim is None or region.claimed.size > AGAIN or judgement.verdict.shape != region.claimed.shape:
+        return None
+    x = _moved(region.x, claim.problem.precision, seed)
+    problem, there = (replace(p, x=x, evaluations=0) for p in (claim.problem, reference))
+    try:
+        there.y = there.values(x[None])[0]
+        claimed = claim.derive(problem)
+        judged = judge(Witness(there, seed=seed), claimed, problem.precision, judgement.verdict != SKIPPED)
+        found = _region(claimed, judged, there, seed)
+    except Exception:  # the function may not be defined there
+        return None
+    reference.evaluations += there.evaluations + problem.evaluations
+    return found if np.all(np.isfinite(there.y)) else None
+
+
+def _moved(x: RealArray, precision: int, seed: int) -> RealArray:
+    """Return a point some percent away, in so many bits; zeros stay, unless there is nothing else."""
+    share = np.random.default_rng((seed, 21)).uniform(0.02, 0.12, x.shape)
+    mantissa, exponent = np.frexp(x * (1 + share) if np.any(x) else share)
+    return np.asarray(np.ldexp(np.round(mantissa * 2.0**precision), exponent - precision))
 
 
 def _sharper(claimed: RealArray, judgement: Judgement, reference: Problem, seed: int) -> tuple[RealArray, RealArray]:

@@ -1,7 +1,7 @@
 """Why a derivative is wrong: claims are matched against transformations of the measured derivative."""
 
-from xcheck.diagnosis.diagnose import Diagnosis, Laboratory, diagnose
+from xcheck.diagnosis.diagnose import Diagnosis, diagnose
 from xcheck.diagnosis.explanation import Explanation
-from xcheck.diagnosis.region import Region, whole
+from xcheck.diagnosis.region import Laboratory, Region, Sample, Slopes
 
-__all__ = ["Diagnosis", "Explanation", "Laboratory", "Region", "diagnose", "whole"]
+__all__ = ["Diagnosis", "Explanation", "Laboratory", "Region", "Sample", "Slopes", "diagnose"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -49,17 +49,15 @@ def missing(region: Region) -> Iterator[Explanation]:
         )
 
 
-def ignored(region: Region, moves: Callable[[], bool | None]) -> Iterator[Explanation]:
+def ignored(region: Region) -> Iterator[Explanation]:
     """Recognise an input that the function ignores, and the claim does not.
 
     Evidence: a slope of zero is not enough, since even functions and dead units have it; the values are the same, to
     the last bit, at other values of the input, far from the point.
-
-    Args:
-        region: the part.
-        moves: tells whether the values change with the input; None if that is not known.
     """
-    if np.all(region.measured == 0) and region.wrong.any() and moves() is False:
+    if not np.all(region.measured == 0) or not region.wrong.any() or region.laboratory is None:
+        return
+    if region.laboratory.moves(region) is False:
         yield Explanation(
             "ignored",
             "the function ignores this input: its values do not change with it, while the claim is not zero",
@@ -80,7 +78,7 @@ def factor(region: Region, named: bool | None = None) -> Iterator[Explanation]:
     if name and named is not False:
         yield Explanation("factor", f"the claim is {name} the derivative")
     elif not name and named is not True and np.count_nonzero(region.significant) > 2:
-        yield Explanation("factor", f"the claim is {k:.6g} times the derivative, in every entry")
+        yield Explanation("factor", f"the claim is {k:.5g} times the derivative, in every entry")
 
 
 def conjugated(region: Region) -> Iterator[Explanation]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,29 @@ EQUAL = 2.0**-44
 """Entries of a claim that differ by this share of themselves are the same number."""
 
 
+Slopes = Callable[[RealArray], tuple[RealArray, RealArray] | None]
+"""Measures the Jacobian at another point, inputs first, with its error bars; None where that does not work."""
+
+Sample = tuple[str, int, str, RealArray, RealArray]
+"""Which sample, of how many, along what, its Jacobian and the error bars of that."""
+
+
+class Laboratory(Protocol):
+    """Makes the measurements that a diagnosis asks for beyond the point itself."""
+
+    def slopes(self, region: Region) -> Slopes:
+        """Return what measures the Jacobian of a part at other values of its input."""
+        ...
+
+    def samples(self, region: Region) -> Iterator[Sample]:
+        """Measure the Jacobian of a part for single samples of a batch."""
+        ...
+
+    def moves(self, region: Region) -> bool | None:
+        """Tell whether the values change with the inputs of a part; None if that cannot be told."""
+        ...
+
+
 @dataclass(frozen=True)
 class Region:
     """Some inputs against some outputs.
@@ -49,6 +73,8 @@ class Region:
         targets: the blocks of the outputs.
         lengths: lengths of other arrays that a sum or a mean may have run over, and whose they are.
         others: the other inputs by name, varying or not: what an entry is wrong by may be a mask.
+        laboratory: measures more; None if nothing more can be measured.
+        again: the same part at another point, where a cause has to show too; None if the claim is not known there.
     """
 
     claimed: RealArray
@@ -61,6 +87,8 @@ class Region:
     targets: tuple[Block, ...]
     lengths: Mapping[int, str] = field(default_factory=dict)
     others: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    laboratory: Laboratory | None = None
+    again: Region | None = None
 
     @cached_property
     def known(self) -> Mask:
@@ -137,20 +165,6 @@ class Region:
         return float(best.sum())
 
 
-def whole(
-    claimed: RealArray,
-    measured: RealArray,
-    tolerance: RealArray,
-    wrong: Mask,
-    point: tuple[RealArray, RealArray],
-    blocks: tuple[Sequence[Block], Sequence[Block]],
-    lengths: Mapping[int, str],
-    others: Mapping[str, NDArray[np.generic]],
-) -> Region:
-    """Return the region of all entries; `point` are inputs and outputs, `blocks` theirs."""
-    return Region(claimed, measured, tolerance, wrong, *point, tuple(blocks[0]), tuple(blocks[1]), lengths, others)
-
-
 def part(region: Region, source: Block | None = None, target: Block | None = None) -> Region:
     """Cut a region of all entries down to one input block, one output block, or both."""
     rows = slice(None) if source is None else source.slice
@@ -166,6 +180,8 @@ def part(region: Region, source: Block | None = None, target: Block | None = Non
         region.targets if target is None else (target,),
         region.lengths,
         region.others,
+        region.laboratory,
+        None if region.again is None else part(region.again, source, target),
     )
 
 
@@ -177,4 +193,5 @@ def masked(region: Region, mask: Mask) -> Region:
         measured=np.where(mask, region.measured, np.nan),
         tolerance=np.where(mask, region.tolerance, np.inf),
         wrong=region.wrong & mask,
+        again=None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,12 +14,6 @@ ENOUGH = 3
 """So many entries have to lie on a line before it is one."""
 
 TINY = float(np.finfo(np.float64).tiny)
-
-Slopes = Callable[[RealArray], tuple[RealArray, RealArray] | None]
-"""Measures the Jacobian at another point, inputs first, with its error bars; None where that does not work."""
-
-Sample = tuple[str, int, str, RealArray, RealArray]
-"""Which sample, of how many, along what, its Jacobian and the error bars of that."""
 
 
 def additive(region: Region) -> Iterator[Explanation]:
@@ -108,12 +102,12 @@ def _term(k: RealArray, kind: str, name: str) -> Explanation:
     return Explanation("additive term", f"the claim {verb} {size}, as {term} gives it")
 
 
-def one_sample(region: Region, samples: Iterator[Sample]) -> Iterator[Explanation]:
+def one_sample(region: Region) -> Iterator[Explanation]:
     """Recognise the gradient of one sample of a batch, where all of them have to be added up.
 
     Evidence: the gradient of that sample alone is measured, and the claim is that, to all digits.
     """
-    for which, count, what, slopes, bars in samples:
+    for which, count, what, slopes, bars in region.laboratory.samples(region) if region.laboratory else ():
         for share, mean in ((1.0, ""), (1.0 / count, f", over {count}")):
             if region.fits(share * slopes, share * bars):
                 yield Explanation(
@@ -124,17 +118,17 @@ def one_sample(region: Region, samples: Iterator[Sample]) -> Iterator[Explanatio
                 return
 
 
-def applied_twice(region: Region, slopes: Slopes) -> Iterator[Explanation]:
+def applied_twice(region: Region) -> Iterator[Explanation]:
     """Recognise the derivative at f(x) in place of x, and that of f(f(x)): functions applied twice.
 
     Evidence: the derivative there is measured, and the claim is that, to all digits; nothing is chosen.
     """
-    a, b = region.source, region.target
-    if a is None or b is None or a.shape != b.shape or a.is_complex or b.is_complex:
+    a, b, laboratory = region.source, region.target, region.laboratory
+    if a is None or b is None or a.shape != b.shape or a.is_complex or b.is_complex or laboratory is None:
         return
     if not np.all(np.isfinite(region.y)) or np.array_equal(region.x, region.y):
         return
-    found = slopes(region.y)
+    found = laboratory.slopes(region)(region.y)
     if found is None:
         return
     there, bars = found
