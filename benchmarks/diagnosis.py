@@ -76,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = table(tally, backends, given.seed)
     unknown = others["no cause"]
     text += (
-        f" Of {unknown.total()} errors that no cause explains, {unknown['wrong']} were given one and {unknown['place']} "
-        f"only the place where they are; {others['right']['passed']} of {others['right'].total()} right derivatives "
+        f" Of {unknown.total()} errors that no cause explains, {unknown['wrong']} were given one and "
+        f"{unknown['place']} only the place where they are; {others['right']['passed']} of {others['right'].total()} right derivatives "
         "agreed, so that none was given a cause."
     )
     print(text)

@@ -33,12 +33,17 @@ PLACES = {"one entry", "one input", "one output", "one index", "boundary"}
 """Kinds that only say where: true of anything that is wrong there and nowhere else."""
 
 
+TYPED = 0.25
+"""The share with values as people type them, multiples of a half, whose ratios are simple by chance."""
+
+
 class Draw:
     """Random shapes and values; what a user happens to have."""
 
     def __init__(self, seed: int, backend: str) -> None:
         self.rng = np.random.default_rng(seed)
         self.backend = backend
+        self.typed = bool(self.rng.random() < TYPED)
 
     def size(self, low: int = 3, high: int = 6) -> int:
         return int(self.rng.integers(low, high + 1))
@@ -48,9 +53,13 @@ class Draw:
         return [int(n) for n in self.rng.permutation(np.arange(low, high + 1))[:count]]
 
     def array(self, *shape: int) -> Array:
+        if self.typed:
+            return self.rng.integers(1, 7, shape) / 2 * self.rng.choice([-1.0, 1.0], shape)
         return self.rng.normal(size=shape)
 
     def positive(self, *shape: int) -> Array:
+        if self.typed:
+            return self.rng.integers(1, 5, shape) / 2
         return self.rng.uniform(0.3, 2.0, shape)
 
     def signs(self, *shape: int) -> Array:
@@ -64,7 +73,8 @@ class Draw:
         return int(self.rng.integers(length))
 
     def scalar(self, low: float = 0.3, high: float = 3.0) -> float:
-        return float(self.rng.uniform(low, high))
+        found = float(self.rng.uniform(low, high))
+        return max(low, round(found, 1)) if self.typed else found
 
     def choice(self, *options: Any) -> Any:
         return options[int(self.rng.integers(len(options)))]

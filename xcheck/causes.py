@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.call import Leaf
+from xcheck.call import Call, Leaf
 from xcheck.comparison import Comparison
 from xcheck.diagnosis import Region, Sample, Slopes, diagnose
 from xcheck.judgement import AGREE, DISAGREE, SKIPPED, Judgement, judge
@@ -204,9 +204,19 @@ class _Laboratory:
             for which, piece in (("last", slice(-1, None)), ("first", slice(0, 1))):
                 own = tuple(_cut(leaf, piece) if leaf in batch else leaf for leaf in leaves)
                 moved = replace(problem.call, leaves=own)
-                found = self._measured(region, partial(Problem.at, moved, problem.rewind))
+                found = self._measured(region, partial(self._at_the_point, moved, [leaf.name for leaf in batch], piece))
                 if found is not None:
                     yield (which, count, what, *found)
+
+    def _at_the_point(self, call: Call, batch: Sequence[str], piece: slice) -> Problem:
+        """Evaluate another call where the reference is, with a piece of every array of the batch."""
+        there = Problem.at(call, self.reference.rewind)
+        parts = []
+        for block, own in zip(self.reference.inputs.blocks, there.inputs.blocks, strict=True):
+            whole = self.reference.x[block.slice].reshape((block.shape[0] if block.shape else 1, -1))
+            parts.append((whole[piece] if own.name in batch else whole).reshape(-1))
+        x = np.concatenate(parts)
+        return replace(there, x=x, y=there.values(x[None])[0])
 
     def moves(self, region: Region) -> bool | None:
         rows = slice(region.sources[0].start, region.sources[-1].start + region.sources[-1].size)
