@@ -45,6 +45,14 @@ def _row(label: str, counts: Counter[str], backends: str) -> str:
     )
 
 
+def _others(unknown: Counter[str], right: Counter[str]) -> str:
+    return (
+        f"Of {unknown.total()} errors that no cause explains, {unknown['wrong']} were given one and {unknown['place']} "
+        f"only the place where they are; {right['passed']} of {right.total()} right derivatives agreed, so that none "
+        "was given a cause."
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw, check, print; returns 1 if a name was wrong or too few were right."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,12 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(outcome, flush=True)
     others = {label: tally.pop(label, Counter()) for label in ("no cause", "right")}
     text = table(tally, backends, given.seed)
-    unknown = others["no cause"]
-    text += (
-        f" Of {unknown.total()} errors that no cause explains, {unknown['wrong']} were given one and "
-        f"{unknown['place']} only the place where they are; {others['right']['passed']} of {others['right'].total()} right derivatives "
-        "agreed, so that none was given a cause."
-    )
+    unknown, right = others["no cause"], others["right"]
+    text += f" {_others(unknown, right)}"
     print(text)
     if given.write:
         before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)

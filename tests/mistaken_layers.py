@@ -903,7 +903,7 @@ def padding_left_out_of_the_gradient(draw: Draw) -> Planted:
 @mistake("mask: ties", "wrong where tied with another entry")
 def gradient_shared_among_equals(draw: Draw) -> Planted:
     n = draw.size(8, 10)  # and ties fifty
-    x = draw.array(n)
+    x = draw.rng.normal(size=n)
     pairs = draw.rng.permutation(n)[:4]
     x[pairs[:2]], x[pairs[2:]] = x[pairs[0]], x[pairs[2]]
 

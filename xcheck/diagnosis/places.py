@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import comb
 
 import numpy as np
@@ -49,34 +50,59 @@ def not_finite(region: Region) -> Iterator[Explanation]:
 def where_a_mask_holds(region: Region) -> Iterator[Explanation]:
     """Recognise claims that are wrong exactly where inputs, or outputs, are negative, positive, zero or tied.
 
-    Another input of the same shape, or of its first axes, may be the mask as well. That the claim is wrong there and
+    Another input of the same shape, or of its first axes, may be the mask as well. Entries that are right by
+    coincidence are told by the other point. That the claim is wrong there and
     nowhere else is a fact. Evidence that it is no coincidence: there are `comb(total, count)` choices of as many
     places, and a condition is named if that is well above the number of conditions tried.
     """
-    for values, wrong, active, block, name in _sides(region):
-        for mask, what, least in _masks(values):
-            held = mask & active
-            count, total = int(np.count_nonzero(held)), int(np.count_nonzero(active))
-            if not np.array_equal(held, wrong) or count in (0, total) or comb(total, count) < least:
+    again = region.again
+    for here, there in zip(_sides(region), _sides(region if again is None else again), strict=True):
+        for (mask, what, least), (beyond, *_) in zip(_masks(here.values), _masks(there.values), strict=True):
+            held = mask & here.active
+            count, total = int(np.count_nonzero(held)), int(np.count_nonzero(here.active))
+            exact = np.array_equal(held, here.wrong) or (
+                np.array_equal(beyond & there.active, there.wrong) and not np.any(here.wrong & ~held)
+            )
+            if not exact or count in (0, total) or comb(total, count) < least:
                 continue
             yield Explanation(
                 f"wrong where {what}",
-                f"wrong exactly where {name} is {what} ({count} of {total} entries of {block.name}){_content(region)}",
+                f"wrong exactly where {here.name} is {what} ({count} of {total} entries of {here.block.name})"
+                f"{_content(region)}",
             )
             return
 
 
-def _sides(region: Region) -> Iterator[tuple[RealArray, Mask, Mask, Block, str]]:
+@dataclass(frozen=True)
+class _Side:
+    """Inputs or outputs, by values that may tell where a claim is wrong.
+
+    Attributes:
+        values: one number for every place.
+        wrong: places where something is wrong.
+        active: places where there is a derivative, or a claim.
+        block: whose places they are.
+        name: whose values.
+    """
+
+    values: RealArray
+    wrong: Mask
+    active: Mask
+    block: Block
+    name: str
+
+
+def _sides(region: Region) -> Iterator[_Side]:
     for block, own, axis in ((region.source, region.x, 1), (region.target, region.y, 0)):
         if block is None or block.is_complex:
             continue
         active = np.any(region.significant | (region.claimed != 0), axis=axis)
         wrong = np.any(region.wrong, axis=axis)
-        yield own, wrong, active, block, block.name
+        yield _Side(own, wrong, active, block, block.name)
         for name, array in region.others.items():
             spread = _spread(np.asarray(array), block.shape)
             if spread is not None and name != block.name:
-                yield spread, wrong, active, block, name
+                yield _Side(spread, wrong, active, block, name)
 
 
 def _spread(array: NDArray[np.generic], shape: tuple[int, ...]) -> RealArray | None:
@@ -109,13 +135,14 @@ def at_one_place(region: Region) -> Iterator[Explanation]:
     """
     rows, columns = (np.flatnonzero(region.wrong.any(axis=axis)) for axis in (1, 0))
     n, m = region.wrong.shape
+    ever = region.wrong if region.again is None else region.wrong | region.again.wrong
     if region.source is not None and n > 2:
-        ends = _ends(region.source, rows)
+        ends = _ends(region.source, np.flatnonzero(ever.any(axis=1)))
         if ends:
             yield Explanation("boundary", f"wrong only at {ends}{_content(region)}")
             return
     if region.target is not None and m > 2:
-        ends = _ends(region.target, columns)
+        ends = _ends(region.target, np.flatnonzero(ever.any(axis=0)))
         if ends:
             yield Explanation("boundary", f"wrong only at {ends}{_content(region)}")
             return
