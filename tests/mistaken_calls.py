@@ -238,6 +238,64 @@ def a_slope_where_the_function_is_flat(draw: Draw) -> Planted:
 
 
 @unknown
+def everything_equal(draw: Draw) -> Planted:
+    """Of equal inputs every elementwise error is the same factor, and the same term; neither is the cause."""
+    n = draw.size(3, 6)
+    f, slope = draw.choice(
+        (lambda xp, x: xp.exp(x), lambda xp, x: xp.sin(x) + x),
+        (lambda xp, x: x**3, lambda xp, x: 2 * x),
+        (lambda xp, x: xp.tanh(x), lambda xp, x: 1 - xp.tanh(x)),
+    )
+    total = draw.choice(True, False)
+
+    def forward(xp: Any, x: Any) -> Any:
+        return xp.sum(f(xp, x)) if total else f(xp, x)
+
+    return Planted({"x": np.full(n, draw.choice(1.0, 2.0, 0.5))}, forward, lambda xp, g, x: (g * slope(xp, x),))
+
+
+@unknown
+def two_mistakes_at_once(draw: Draw) -> Planted:
+    n = draw.size(3, 5)
+    w, c = draw.array(n, n), draw.array(n)
+
+    def forward(xp: Any, x: Any) -> Any:
+        return xp.matmul(like(xp, w, x), x) + xp.sin(x)
+
+    def backward(xp: Any, g: Any, x: Any) -> Any:
+        return (2 * xp.matmul(like(xp, w, x), g) + g * like(xp, c, x),)
+
+    return Planted({"x": draw.array(n)}, forward, backward)
+
+
+@unknown
+def statistics_taken_for_constants(draw: Draw) -> Planted:
+    """A normalisation whose backward divides by the deviation and forgets the rest; no transformation of the slopes."""
+    n = draw.size(3, 6)
+
+    def forward(xp: Any, x: Any) -> Any:
+        d = x - xp.mean(x)
+        return d / xp.sqrt(xp.mean(d * d) + 0.1)
+
+    def backward(xp: Any, g: Any, x: Any) -> Any:
+        d = x - xp.mean(x)
+        return (g / xp.sqrt(xp.mean(d * d) + 0.1),)
+
+    return Planted({"x": draw.rng.normal(size=n)}, forward, backward)
+
+
+@unknown
+def one_of_three_terms(draw: Draw) -> Planted:
+    n = draw.size(2, 6)
+    c = draw.array(n)
+
+    def forward(xp: Any, w: Any) -> Any:
+        return xp.sum(xp.exp(w)) + xp.sum(like(xp, c, w) * w) ** 2 + xp.sum(xp.cos(w))
+
+    return Planted({"w": draw.array(n)}, forward, lambda xp, g, w: (g * (xp.exp(w) + 2 * xp.sum(like(xp, c, w) * w)),))
+
+
+@unknown
 def a_complex_function_all_wrong(draw: Draw) -> Planted:
     n = draw.size(1, 3)
     c = draw.array(n) + 1j * draw.array(n)

@@ -1233,6 +1233,20 @@ def mean_cotangent_for_all_samples(draw: Draw) -> Planted:
     return Planted({"x": draw.array(batch, n)}, forward, backward)
 
 
+@mistake("unit cotangent", "cotangent ignored", backends=("torch", "jax", "tensorflow"))
+def loss_that_forgets_what_comes_after_it(draw: Draw) -> Planted:
+    n = draw.size()
+    hot = np.eye(n)[draw.index(n)]
+
+    def forward(xp: XP, z: T) -> T:
+        return -xp.sum(like(xp, hot, z) * xp.log(softmax(xp, z)))
+
+    def backward(xp: XP, g: T, z: T) -> tuple[T]:
+        return (softmax(xp, z) - like(xp, hot, z),)
+
+    return Planted({"z": draw.array(n)}, forward, backward)
+
+
 # Not finite
 
 
