@@ -20,6 +20,7 @@ from xcheck.baselines.matching import Matched, match
 from xcheck.baselines.recording import Pull, make_baseline
 from xcheck.budget import MANY, SECONDS, Budget, Plan, plan, read_budget
 from xcheck.call import Call, Wrt, read_call
+from xcheck.causes import Rerun, explained
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
@@ -422,7 +423,8 @@ def _check_given(
         for claim in rest:
             reader = read[claim.claim.source]
             comparison, bed, judgement = _compare_given(arena, witness, claim, reader)
-            found.add(comparison, bed)
+            entries, rerun = _by_inputs(claim.claim), _rerun(arena, _entries_of(reader))
+            found.add(explained(comparison, entries, judgement, arena.reference, arena.seed, rerun), bed)
             found.evidence.append(Evidence(claim.claim, _by_inputs(claim.claim), judgement, _entries_of(reader)))
         _note_ignored(arena, witness, found)
         found.notes += holomorphy(problem, witness)
@@ -442,6 +444,10 @@ Reader = Callable[[Problem], Given]
 
 def _entries_of(reader: Reader) -> Callable[[Problem], RealArray]:
     return lambda problem: _by_inputs(reader(problem).claim)
+
+
+def _rerun(arena: Arena, derive: Callable[[Problem], RealArray]) -> Rerun | None:
+    return None if arena.twins else Rerun(arena.problem, derive)
 
 
 def _row_of(reader: Reader) -> Callable[[Problem, RealArray], RealArray]:
@@ -536,6 +542,7 @@ def _probe_diagonal(arena: Arena, given: Given) -> tuple[Comparison, Bed]:
         return judge_diagonal(arena, replace(claim, value=value), given.columns)[0]
 
     found = compare_diagonal(arena, claim, judgement, at_once)
+    found = explained(found, claim.value[None], judgement, arena.reference, arena.seed)
     bed = bed_of_entries(claim.value[None], judgement, again, lambda _, i: name(i, i), diagonal=True)
     return replace(found, notes=(*given.notes, *found.notes)), bed
 
@@ -634,7 +641,8 @@ def _check_whole(arena: Arena, found: _Findings) -> None:
                     plain = partial(forward_jacobian, plain=True)
                     claim = forward = plain(problem)
                     comparison, judgement, bed = _compare_backend(arena, witness, claim, plain)
-            found.add(comparison, bed)
+            rerun = _rerun(arena, lambda p, d=derive: _by_inputs(d(p)))  # type: ignore[misc]
+            found.add(explained(comparison, _by_inputs(claim), judgement, arena.reference, arena.seed, rerun), bed)
             found.add_all(faults)
             _compare_value(arena, claim.source, claim.outputs, found)
             undecided = undecided.after(judgement)

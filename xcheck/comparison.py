@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.claim import Claim
+from xcheck.diagnosis import Explanation
 from xcheck.judgement import AGREE, DISAGREE, INCONCLUSIVE, SENTENCES, SKIPPED, Judgement
 from xcheck.protocol import RealArray
 from xcheck.ulps import Ulps
@@ -79,6 +80,8 @@ class Comparison:
         notes: remarks, such as inputs that the framework calls unconnected.
         method: how the entries were reached: all of them, or products with probes.
         without_derivative: how many of the inconclusive entries are so because the function has no derivative there.
+        causes: why entries are wrong; empty if nothing fits.
+        unexplained: how many wrong entries no cause is about.
         ulps: how far a claim of lower precision than float64 is from the reference, in units of its last place.
     """
 
@@ -97,6 +100,8 @@ class Comparison:
     method: str = "every entry"
     without_derivative: int = 0
     ulps: Ulps | None = None
+    causes: tuple[Explanation, ...] = ()
+    unexplained: int = 0
 
 
 Namer = Callable[[int, int], str]

@@ -126,11 +126,12 @@ def _compare(
     ]
     entries = {party.label: party.claimed for party in parties}
     labels = [run.label for run in alike]
+    causes = {run.label: run.causes for run in alike}
     broken = bool(shapes or unmeasured or fixed or any(run.failure or run.misfit for run in runs))
     return CrossReport(
         _title(runs),
         (*draw_up(runs, alike, entries, pulled, differences), *(Row(m.label, "not installed") for m in missing)),
-        (*ported, *(describe(d, labels, witness) for d in differences), *fixed),
+        (*ported, *(describe(d, labels, witness, causes) for d in differences), *fixed),
         tuple(differences),
         Verdict.DISAGREE if ported else _verdict(differences, alike, broken),
         tuple(notes),

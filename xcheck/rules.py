@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xcheck.comparison import WORST, Comparison, Entry, Source
 from xcheck.consistency import FARTHER, ROUNDING, neighbours
 from xcheck.derivatives import LEAST, Forward, Reverse, enlarged, reduced, unit_cotangent
+from xcheck.diagnosis import nonlinear
 from xcheck.given import CHANGED
 from xcheck.planting import Product
 from xcheck.problem import Problem
@@ -285,7 +286,8 @@ def _faults(rule: _Rule) -> Iterator[Comparison]:
         if np.any(wrong) and (rule.wide is None or _misses(rule.wide(), factor)):
             how = f"from {factor:.7g} times a {rule.vector}, and divided by that"
             reason = NOT_LINEAR.format(vector=rule.vector)
-            yield rule.verdict(wrong, scaled, a, SCALES_BY * sizes, "itself, scaled", reason, how)
+            found = rule.verdict(wrong, scaled, a, SCALES_BY * sizes, "itself, scaled", reason, how)
+            yield replace(found, causes=nonlinear(scaled, a, factor, rule.vector))
     yield from _sums(rule, a)
     yield from _digits(rule)
 

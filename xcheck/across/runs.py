@@ -58,6 +58,12 @@ class Run:
         return found[0] if found else None
 
     @property
+    def causes(self) -> tuple[str, ...]:
+        """Why its derivative is wrong, where that was recognised."""
+        found = self.examined.report.comparisons if self.examined else ()
+        return tuple(dict.fromkeys(str(cause) for c in found for cause in c.causes))
+
+    @property
     def evaluations(self) -> int:
         """How often its function was evaluated."""
         if self.examined is not None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from xcheck.agreement import Cause, Difference
 
 
-def describe(difference: Difference, labels: Sequence[str], witness: bool = False) -> str:
+def describe(
+    difference: Difference,
+    labels: Sequence[str],
+    witness: bool = False,
+    causes: Mapping[str, Sequence[str]] | None = None,
+) -> str:
     """Write one difference as a sentence or two.
 
     Args:
         difference: what was found.
         labels: all implementations that were compared, for saying who stands alone.
         witness: whether slopes were measured on a witness.
+        causes: why each implementation is wrong, where that is known.
     """
     if difference.cause is Cause.WRONG:
-        return _wrong(difference, labels, witness) + _more(difference)
+        return _wrong(difference, labels, witness) + _more(difference) + _why(difference, causes or {})
     who = {
         Cause.FUNCTION: _another_function,
         Cause.CONVENTION: _convention,
@@ -29,6 +35,13 @@ def describe(difference: Difference, labels: Sequence[str], witness: bool = Fals
 
 def _more(difference: Difference) -> str:
     return f" So at {difference.count - 1} more." if difference.count > 1 else ""
+
+
+def _why(d: Difference, causes: Mapping[str, Sequence[str]]) -> str:
+    known = {label: causes[label] for label in d.blamed if causes.get(label)}
+    if len(known) == 1 == len(d.blamed):
+        return "".join(f" Cause: {cause}." for cause in next(iter(known.values())))
+    return "".join(f" Cause in {label}: {cause}." for label, own in known.items() for cause in own)
 
 
 def _another_function(d: Difference, name: str) -> str:

@@ -48,6 +48,9 @@ def _comparison(c: Comparison) -> list[str]:
         labels = ["worst", *[""] * SHOWN]
         show = _saved if c.reference.source == "baseline" else _entry
         lines += [f"    {label:<7} {show(e)}" for label, e in zip(labels, c.worst[:SHOWN], strict=False)]
+    lines += [f"    cause   {cause}" for cause in c.causes]
+    if c.causes and c.unexplained:
+        lines.append(f"    cause   {c.unexplained} more wrong entries have another one, that was not recognised")
     lines += [f"    note    {note}" for note in c.notes]
     if math.isfinite(c.detection_limit):
         lines.append(f"    limit   {_limit(c)}")

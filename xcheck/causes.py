@@ -1,0 +1,256 @@
+"""A comparison that disagrees, with its causes: the diagnosis of what a check knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.call import Call, Leaf
+from xcheck.comparison import Comparison
+from xcheck.diagnosis import Region, Sample, Slopes, diagnose
+from xcheck.judgement import AGREE, DISAGREE, SKIPPED, Judgement, judge
+from xcheck.problem import Problem
+from xcheck.protocol import RealArray
+from xcheck.reference.witness import Witness
+from xcheck.verdict import Verdict
+
+AGAIN = 2**14
+"""Jacobians of more entries are not measured at another point, nor for single samples."""
+
+SEVERAL = 2**20
+"""Nor are larger ones measured once more at the point."""
+
+BLUNT = 2.0**-12
+"""A bar that is a larger share of the error than this says little of what would be right."""
+
+FAR = 8
+"""Points at which a function that seems to ignore an input is looked at."""
+
+WIDEST = 2**10
+"""A diagonal of more entries than this is not laid out as a matrix to be explained."""
+
+
+def explained(
+    comparison: Comparison,
+    claimed: RealArray,
+    judgement: Judgement,
+    reference: Problem,
+    seed: int,
+    claim: Rerun | None = None,
+) -> Comparison:
+    """Add the causes of what is wrong to a comparison of a whole Jacobian; others are returned as they are.
+
+    Costs nothing for what agrees. For what is wrong, claim and Jacobian are looked at once more at another point, the
+    Jacobian is measured again where bars are wide, and others are where nothing simpler fits: at f(x), where that has
+    the shape of x, and for the first and the last sample of a batch.
+
+    Args:
+        comparison: the comparison.
+        claimed: the claim's entries, shape (n, m); or (1, n), those of a diagonal.
+        judgement: what was found of them.
+        reference: the problem that they were measured on.
+        seed: chooses steps.
+        claim: makes the claim at another point; None if it cannot be made, or belongs to another function.
+    """
+    if comparison.verdict is not Verdict.DISAGREE or (claimed.shape[0] != reference.n and reference.n > WIDEST):
+        return comparison
+    with np.errstate(all="ignore"):
+        region = _region(claimed, judgement, reference, seed)
+        found = diagnose(replace(region, again=_elsewhere(region, judgement, reference, seed, claim)))
+    return replace(comparison, causes=found.explanations, unexplained=found.unexplained)
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A claim that can be made again at another point.
+
+    Attributes:
+        problem: the function as the claim knows it.
+        derive: makes the claim for the same function at another point, shape (n, m).
+    """
+
+    problem: Problem
+    derive: Callable[[Problem], RealArray]
+
+
+def _region(claimed: RealArray, judgement: Judgement, reference: Problem, seed: int) -> Region:
+    """Lay claim and reference out side by side."""
+    wrong = judgement.verdict == DISAGREE
+    if claimed.shape == (reference.n, reference.m):
+        value, bar = _sharper(claimed, judgement, reference, seed)
+    else:
+        claimed, value, bar, wrong = (
+            _diagonal(a[0], rest)
+            for a, rest in ((claimed, 0.0), (judgement.value, np.nan), (judgement.tolerance, np.inf), (wrong, False))
+        )
+    return Region(
+        claimed,
+        value,
+        bar,
+        wrong,
+        reference.x,
+        reference.y,
+        tuple(reference.inputs.blocks),
+        tuple(reference.outputs.blocks),
+        _lengths(reference),
+        _others(reference),
+        _Laboratory(reference, seed),
+    )
+
+
+def _elsewhere(
+    region: Region, judgement: Judgement, reference: Problem, seed: int, claim: Rerun | None
+) -> Region | None:
+    """Make the claim at another point, and measure there; None if that raises, or costs too much."""
+    if claim is None or region.claimed.size > AGAIN or judgement.verdict.shape != region.claimed.shape:
+        return None
+    x = _moved(region.x, claim.problem.precision, seed)
+    problem, there = (replace(p, x=x, evaluations=0) for p in (claim.problem, reference))
+    try:
+        there.y = there.values(x[None])[0]
+        claimed = claim.derive(problem)
+        judged = judge(Witness(there, seed=seed), claimed, problem.precision, judgement.verdict != SKIPPED)
+        found = _region(claimed, judged, there, seed)
+    except Exception:  # the function may not be defined there
+        return None
+    reference.evaluations += there.evaluations + problem.evaluations
+    return found if np.all(np.isfinite(there.y)) else None
+
+
+def _moved(x: RealArray, precision: int, seed: int) -> RealArray:
+    """Return a point some percent away, in so many bits; zeros stay, unless there is nothing else."""
+    share = np.random.default_rng((seed, 21)).uniform(0.02, 0.12, x.shape)
+    mantissa, exponent = np.frexp(x * (1 + share) if np.any(x) else share)
+    return np.asarray(np.ldexp(np.round(mantissa * 2.0**precision), exponent - precision))
+
+
+def _sharper(claimed: RealArray, judgement: Judgement, reference: Problem, seed: int) -> tuple[RealArray, RealArray]:
+    """Return measured values and tolerances; measured once more where they are just good enough to call a claim wrong.
+
+    A claim that is far off is excluded by a wide bar, which says little of what would be right. What was measured is
+    judged in its place: it agrees with itself, and its bar is narrow then.
+    """
+    value, bar = judgement.value, judgement.tolerance
+    blunt = (judgement.verdict == DISAGREE) & np.isfinite(value) & (bar > BLUNT * np.abs(claimed - value))
+    if not blunt.any() or claimed.size > SEVERAL:
+        return value, bar
+    own = judge(Witness(reference, seed=seed), np.where(np.isfinite(value), value, 0.0), reference.precision)
+    better = blunt & (own.verdict == AGREE) & (own.bar + judgement.rounding < bar)
+    return np.where(better, own.value, value), np.where(better, own.bar + judgement.rounding, bar)
+
+
+def _diagonal(entries: NDArray[Any], rest: Any) -> NDArray[Any]:
+    result = np.full((len(entries), len(entries)), rest, entries.dtype)
+    np.fill_diagonal(result, entries)
+    return result
+
+
+def _lengths(problem: Problem) -> dict[int, str]:
+    """Return the lengths of the leading axes of inputs that are held constant, such as data."""
+    found: dict[int, str] = {}
+    for leaf in problem.call.constant:
+        shape = np.shape(leaf.array) if leaf.array is not None else getattr(leaf.value, "shape", ())
+        if len(shape) and int(shape[0]) > 2:
+            found.setdefault(
+                int(shape[0]), f"axis 0 of {leaf.name}" if len(shape) > 1 else f"the length of {leaf.name}"
+            )
+    return found
+
+
+def _others(problem: Problem) -> dict[str, NDArray[np.generic]]:
+    """Return the inputs of few entries, those that are held constant too."""
+    found = {}
+    for leaf in problem.call.leaves:
+        array = leaf.array if leaf.array is not None else leaf.value
+        if 0 < np.prod(_shape(leaf), initial=1.0) <= AGAIN and _shape(leaf):
+            try:
+                found[leaf.name] = np.asarray(problem.as_array(array) if leaf.array is None else array)
+            except Exception:  # not every constant is an array
+                continue
+    return found
+
+
+@dataclass(frozen=True)
+class _Laboratory:
+    """Measures Jacobians of the reference elsewhere."""
+
+    reference: Problem
+    seed: int
+
+    def slopes(self, region: Region) -> Slopes:
+        def measure(value: RealArray) -> tuple[RealArray, RealArray] | None:
+            if region.claimed.size > AGAIN or region.source is None:
+                return None
+            x = self.reference.x.copy()
+            x[region.source.slice] = value
+            return self._measured(region, lambda: replace(self.reference, x=x, y=self.reference.values(x[None])[0]))
+
+        return measure
+
+    def samples(self, region: Region) -> Iterator[Sample]:
+        problem, source = self.reference, region.source
+        if type(problem) is not Problem or problem.m != 1 or source is None or region.claimed.size > AGAIN:
+            return
+        leaves = problem.call.leaves
+        others = [leaf for leaf in leaves if leaf.name != source.name and len(_shape(leaf)) and _shape(leaf)[0] > 1]
+        for count in dict.fromkeys(int(_shape(leaf)[0]) for leaf in others):
+            batch = [leaf for leaf in others if _shape(leaf)[0] == count]
+            what = ", ".join(leaf.name for leaf in batch)
+            for which, piece in (("last", slice(-1, None)), ("first", slice(0, 1))):
+                own = tuple(_cut(leaf, piece) if leaf in batch else leaf for leaf in leaves)
+                moved = replace(problem.call, leaves=own)
+                found = self._measured(region, partial(self._at_the_point, moved, [leaf.name for leaf in batch], piece))
+                if found is not None:
+                    yield (which, count, what, *found)
+
+    def _at_the_point(self, call: Call, batch: Sequence[str], piece: slice) -> Problem:
+        """Evaluate another call where the reference is, with a piece of every array of the batch."""
+        there = Problem.at(call, self.reference.rewind)
+        parts = []
+        for block, own in zip(self.reference.inputs.blocks, there.inputs.blocks, strict=True):
+            whole = self.reference.x[block.slice].reshape((block.shape[0] if block.shape else 1, -1))
+            parts.append((whole[piece] if own.name in batch else whole).reshape(-1))
+        x = np.concatenate(parts)
+        return replace(there, x=x, y=there.values(x[None])[0])
+
+    def moves(self, region: Region) -> bool | None:
+        rows = slice(region.sources[0].start, region.sources[-1].start + region.sources[-1].size)
+        columns = slice(region.targets[0].start, region.targets[-1].start + region.targets[-1].size)
+        x, rng = self.reference.x, np.random.default_rng(self.seed)
+        points = np.repeat(x[None], FAR + 1, axis=0)
+        size = np.maximum(np.abs(x[rows]), self.reference.typical)
+        points[1:, rows] = size * rng.uniform(0.3, 3.0, (FAR, 1)) * rng.choice([-1.0, 1.0], (FAR, len(size)))
+        values = self.reference.values_quietly(points)[:, columns]
+        known = np.all(np.isfinite(values), axis=1)
+        return None if not known.any() else not np.array_equal(values[known], values[known][:1].repeat(known.sum(), 0))
+
+    def _measured(self, region: Region, make: Callable[[], Problem]) -> tuple[RealArray, RealArray] | None:
+        """Measure the part of another problem's Jacobian that belongs to a region; None if that raises."""
+        try:
+            there = make()
+            before = 0 if there.call is not self.reference.call else self.reference.evaluations
+            rows = next(block.slice for block in there.inputs.blocks if block.name == region.sources[0].name)
+            columns = slice(None) if region.target is None else region.target.slice
+            claim = np.zeros((there.n, there.m))
+            claim[rows, columns] = region.claimed
+            judged = judge(Witness(there, seed=self.seed), claim, there.precision)
+        except Exception:  # the function may not be defined there
+            return None
+        self.reference.evaluations += there.evaluations - before
+        return judged.value[rows, columns], judged.tolerance[rows, columns]
+
+
+def _shape(leaf: Leaf) -> tuple[int, ...]:
+    array = leaf.array if leaf.array is not None else leaf.value
+    return tuple(getattr(array, "shape", ()))
+
+
+def _cut(leaf: Leaf, part: slice) -> Leaf:
+    """Keep some samples of an array."""
+    array = None if leaf.array is None else leaf.array[part]
+    return replace(leaf, array=array, value=leaf.value if leaf.varies else leaf.value[part])
