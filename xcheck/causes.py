@@ -52,7 +52,9 @@ def explained(
             _diagonal(a[0], rest) for a, rest in ((claimed, 0.0), (value, np.nan), (bar, np.inf), (wrong, False))
         )
     blocks = reference.inputs.blocks, reference.outputs.blocks
-    region = whole(claimed, value, bar, wrong, (reference.x, reference.y), blocks, _lengths(reference))
+    region = whole(
+        claimed, value, bar, wrong, (reference.x, reference.y), blocks, _lengths(reference), _arrays(reference)
+    )
     with np.errstate(all="ignore"):
         found = diagnose(region, _Laboratory(reference, seed))
     return replace(comparison, causes=found.explanations, unexplained=found.unexplained)
@@ -74,6 +76,15 @@ def _lengths(problem: Problem) -> dict[int, str]:
                 int(shape[0]), f"axis 0 of {leaf.name}" if len(shape) > 1 else f"the length of {leaf.name}"
             )
     return found
+
+
+def _arrays(problem: Problem) -> dict[str, NDArray[Any]]:
+    """Return all arrays that the function is given, by name."""
+    found = {leaf.name: leaf.array for leaf in problem.call.leaves if leaf.array is not None}
+    return {
+        **found,
+        **{b.name: v for b, v in zip(problem.inputs.blocks, problem.inputs.unpack(problem.x), strict=True)},
+    }
 
 
 @dataclass(frozen=True)

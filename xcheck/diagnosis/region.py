@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ class Region:
         sources: the blocks of the inputs, one after the other.
         targets: the blocks of the outputs.
         lengths: lengths of other arrays that a sum or a mean may have run over, and whose they are.
+        others: the values of all arrays that the function is given, by name.
     """
 
     claimed: RealArray
@@ -49,6 +51,7 @@ class Region:
     sources: tuple[Block, ...]
     targets: tuple[Block, ...]
     lengths: Mapping[int, str] = field(default_factory=dict)
+    others: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @cached_property
     def known(self) -> Mask:
@@ -107,9 +110,10 @@ def whole(
     point: tuple[RealArray, RealArray],
     blocks: tuple[Sequence[Block], Sequence[Block]],
     lengths: Mapping[int, str],
+    others: Mapping[str, NDArray[Any]],
 ) -> Region:
     """Return the region of all entries; `point` are inputs and outputs, `blocks` theirs."""
-    return Region(claimed, measured, tolerance, wrong, *point, tuple(blocks[0]), tuple(blocks[1]), lengths)
+    return Region(claimed, measured, tolerance, wrong, *point, tuple(blocks[0]), tuple(blocks[1]), lengths, others)
 
 
 def part(region: Region, source: Block | None = None, target: Block | None = None) -> Region:
@@ -126,6 +130,7 @@ def part(region: Region, source: Block | None = None, target: Block | None = Non
         region.sources if source is None else (source,),
         region.targets if target is None else (target,),
         region.lengths,
+        region.others,
     )
 
 
