@@ -46,6 +46,7 @@ def _as_a_script() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_as_a_script")
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_an_example_prints_what_stands_in_it(name: str) -> None:
     text = (EXAMPLES / name).read_text(encoding="utf-8")
