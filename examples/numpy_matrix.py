@@ -35,7 +35,7 @@ print(xcheck.check(cost, W, gradient=gradient, raises=False))
 #>             d out / d W[2, 2]: -1.22902 claimed, -0.251167 ± 4e-12 measured (ratio 4.893)
 #>     note    9 of them settled in long double
 #>   at        W in [-0.7435, 1.366]; other points may differ
-#>   cost      5578 evaluations, 1.4 s
+#>   cost      5578 evaluations, 1.1 s
 
 # No simple mistake makes all of this. So check the pieces. The one that comes first on the way back is the slope of tanh:
 
@@ -55,7 +55,7 @@ print(xcheck.check(np.tanh, data @ W, vjp=slope_of_tanh, raises=False))
 #>     note    24 of them settled in long double
 #>     limit   an error of 3e-10 (4e-10 of the output's largest) in any of the 57 that agree would have been seen
 #>   at        x in [-0.5388, 1.195]; other points may differ
-#>   cost      10697 evaluations, 973 ms
+#>   cost      10697 evaluations, 672 ms
 
 # What it means: each output of tanh depends on one input, and the claim has slopes between others as well. `*` is the
 # matrix product of two matrices, in `x * W`, where you want it, and in `g * (...)`, where the book multiplies entry by
@@ -82,4 +82,4 @@ print(xcheck.check(cost, W, gradient=mended))
 #>   gradient= vs finite differences: AGREE, all 9 entries of the gradient
 #>     limit   an error of 1e-08 (1e-08 of the output's largest) in any of the 9 that agree would have been seen
 #>   at        W in [-0.7435, 1.366]; other points may differ
-#>   cost      47 evaluations, 12 ms
+#>   cost      47 evaluations, 3 ms
