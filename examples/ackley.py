@@ -46,10 +46,10 @@ print(xcheck.check(ackley, minimum, gradient=zero_there, raises=False))
 #>   at        x in [0, 0]; other points may differ
 #>   cost      97 evaluations, 65 ms
 
-# What it means: neither is wrong, because there is nothing to be right about. `r` grows like the distance to zero, and gives the
-# function a tip there, like that of the absolute value: its slope is -2.83 on the left and 2.83 on the right. Zeros lie
-# between the two. That is a generalised derivative, and a descent stops there, as it should; with NaN it is lost.
-# Away from the minimum there is a derivative, and both are right.
+# What it means: neither is wrong, because there is nothing to be right about. `r` grows like the distance to zero, and
+# gives the function a tip there, like that of the absolute value: its slope is -2.83 on the left and 2.83 on the right.
+# Zeros lie between the two. That is a generalised derivative, and a descent stops there, as it should; with NaN it is
+# lost. Away from the minimum there is a derivative, and both are right.
 
 print(xcheck.check(ackley, np.array([0.3, -0.5]), gradient=gradient))
 #> ackley, numpy float64: AGREE

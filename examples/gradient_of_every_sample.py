@@ -53,8 +53,8 @@ print(xcheck.check(lambda x: mixing(x), x, diagonal=lambda x: by_sum(mixing, x),
 #>   cost      4615 evaluations, 1.0 s
 
 # What it means: in training, batch normalisation subtracts the mean of the batch, so that every output depends on every
-# sample. The gradient of the sum holds d y[0] / d x[i] + d y[1] / d x[i] + ... at place i. Of those only d y[i] / d x[i]
-# was asked for. In evaluation (`mixing.eval()`) the samples are apart again, and the sum is right.
+# sample. The gradient of the sum holds d y[0] / d x[i] + d y[1] / d x[i] + ... at place i. Of those only d y[i] / d
+# x[i] was asked for. In evaluation (`mixing.eval()`) the samples are apart again, and the sum is right.
 #
 # `xcheck.jacobian_diagonal` finds out by itself. It probes whether samples mix: where they do not, it costs a few
 # passes for any N; where they do, it takes the N passes that are needed, in batches.

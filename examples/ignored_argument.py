@@ -41,8 +41,8 @@ print(xcheck.check(cost, p, gradient=gradient, raises=False))
 #>   cost      1009 evaluations, 64 ms
 
 # What it means: `cost` takes `params` and computes with `p`, the starting point, which it finds outside. Whatever
-# `minimize` tries, the cost is the same. So every slope that it measures is zero, as it is at a minimum. (A linter finds
-# it too: "unused function argument".)
+# `minimize` tries, the cost is the same. So every slope that it measures is zero, as it is at a minimum. (A linter
+# finds it too: "unused function argument".)
 #
 # Without a gradient at hand, `xcheck.finite_difference(cost, p)` shows the same: zeros.
 

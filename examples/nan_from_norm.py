@@ -34,8 +34,8 @@ print(xcheck.check(energy, points, backend="jax", raises=False))
 #>   at        points in [-0.5357, 0.6404]; other points may differ
 #>   cost      315 evaluations, 2.7 s
 
-# What it means: the measured slopes are finite, so that there is a gradient to be had. Among the pairs is every point with
-# itself, at distance zero. There a norm, as any square root, is not differentiable, and JAX returns NaN as its
+# What it means: the measured slopes are finite, so that there is a gradient to be had. Among the pairs is every point
+# with itself, at distance zero. There a norm, as any square root, is not differentiable, and JAX returns NaN as its
 # derivative. The square in the kernel would multiply that by zero, but zero times NaN is NaN, and the sum spreads it.
 #
 # The kernel needs no root: it takes the square of the distance.

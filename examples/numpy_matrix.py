@@ -37,7 +37,8 @@ print(xcheck.check(cost, W, gradient=gradient, raises=False))
 #>   at        W in [-0.7435, 1.366]; other points may differ
 #>   cost      5578 evaluations, 1.1 s
 
-# No simple mistake makes all of this. So check the pieces. The one that comes first on the way back is the slope of tanh:
+# No simple mistake makes all of this. So check the pieces. The one that comes first on the way back is the slope of
+# tanh:
 
 
 def slope_of_tanh(z, g):

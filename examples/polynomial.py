@@ -30,8 +30,8 @@ print(xcheck.check(p, x, diagonal=by_differences, raises=False))
 #>   at        x in [0, 3]; other points may differ
 #>   cost      18676 evaluations, 755 ms
 
-# What it means: `np.diff` subtracts neighbours and does not divide by their distance, 0.1 here. Divided, they would still
-# be slopes of chords, near to the derivative (`np.gradient(p(x), x)` is nearer), and not the derivative.
+# What it means: `np.diff` subtracts neighbours and does not divide by their distance, 0.1 here. Divided, they would
+# still be slopes of chords, near to the derivative (`np.gradient(p(x), x)` is nearer), and not the derivative.
 
 
 def typed(x):

@@ -1,7 +1,7 @@
 """My XOR network does not learn, and its gradient check fails.
 
-"Two inputs, three hidden units, one output, in plain loops. I have read the backward pass ten times, and every formula is
-right. The cost does not go down."
+"Two inputs, three hidden units, one output, in plain loops. I have read the backward pass ten times, and every formula
+is right. The cost does not go down."
 """
 
 import numpy as np
@@ -44,8 +44,8 @@ print(xcheck.check(cost, V, w, inputs, targets, gradient=backward, raises=False)
 #>   cost      10469 evaluations, 1.2 s
 
 # What it means: the formulas are right, for one sample. But `=` throws away what the samples before have added, so that
-# after the loop only the last one is left. XOR cannot be learnt from one sample. Nothing raises, as the zeros before the
-# loop have the same shape as what replaces them.
+# after the loop only the last one is left. XOR cannot be learnt from one sample. Nothing raises, as the zeros before
+# the loop have the same shape as what replaces them.
 
 
 def mended(V, w, inputs, targets):
