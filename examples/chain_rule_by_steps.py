@@ -34,8 +34,9 @@ print(xcheck.check(f, -2.0, 5.0, -4.0, gradient=backward, backend="numpy", raise
 #>   at        x = -2, y = 5, z = -4; other points may differ
 #>   cost      899 evaluations, 267 ms
 
-# What it means: 1 is the slope of the step q = x + y alone. A change of x reaches f through q, so it has to be multiplied
-# by how f answers to q: df/dx = df/dq · dq/dx = z · 1. The missing factor is z = -4, and -1/4 is what is left without it.
+# What it means: 1 is the slope of the step q = x + y alone. A change of x reaches f through q, so it has to be
+# multiplied by how f answers to q: df/dx = df/dq · dq/dx = z · 1. The missing factor is z = -4, and -1/4 is what is
+# left without it.
 
 
 def mended(x, y, z):

@@ -44,8 +44,8 @@ print(xcheck.check(conv2d, x, w, vjp=backward, raises=False))
 #>   at        x in [-2.325, 1.366], w in [-1.01, 1.493]; other points may differ
 #>   cost      10548 evaluations, 1.3 s
 
-# What it means: only d out / d x is wrong, the first array that `backward` returns. To see what is wrong with it, take the
-# smallest case, one image and one kernel of 3 by 3 numbers that can be told apart:
+# What it means: only d out / d x is wrong, the first array that `backward` returns. To see what is wrong with it, take
+# the smallest case, one image and one kernel of 3 by 3 numbers that can be told apart:
 
 kernel = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
 print(xcheck.check(conv2d, rng.normal(size=(1, 1, 3, 3)), kernel, vjp=backward, raises=False))

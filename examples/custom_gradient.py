@@ -73,8 +73,8 @@ print(wrong)
 print(wrong.reports["torch"].comparisons[0].causes[0])
 #> every output gets the gradient of the sum of all outputs: the rule ignores its cotangent
 
-# What it means: what a backward pass is given, here g, is how the loss answers to the output. It has to be multiplied by
-# the slope; a rule that leaves it out is right for the sum alone, where g is 1. That three frameworks agree proves
+# What it means: what a backward pass is given, here g, is how the loss answers to the output. It has to be multiplied
+# by the slope; a rule that leaves it out is right for the sum alone, where g is 1. That three frameworks agree proves
 # nothing: it is the same mistake three times. Each is held against its own values, which tell.
 
 

@@ -47,11 +47,11 @@ print(xcheck.crosscheck({"torch": in_torch, "jax": in_jax, "numpy": in_numpy}, a
 #>   at        a in [-1.303, 0.9054]; other points may differ
 #>   cost      96017 evaluations, 2.3 s
 
-# What it means: all are right. If v is an eigenvector, so is -v, and for complex matrices v times any phase; no order is
-# prescribed either. Each library has its own habits, and a small change of the matrix may change signs and order: that is
-# why many slopes of `eig` could not be measured. A loss that is to be differentiated must not depend on either. What all
-# must share are the eigenvalues and, for each eigenvector, the projector v vᵀ. Sort what comes in no order, and compare
-# those:
+# What it means: all are right. If v is an eigenvector, so is -v, and for complex matrices v times any phase; no order
+# is prescribed either. Each library has its own habits, and a small change of the matrix may change signs and order:
+# that is why many slopes of `eig` could not be measured. A loss that is to be differentiated must not depend on either.
+# What all must share are the eigenvalues and, for each eigenvector, the projector v vᵀ. Sort what comes in no order,
+# and compare those:
 
 
 def sorted_numpy(a):

@@ -31,8 +31,8 @@ print(xcheck.check(lagrangian, minimum, multiplier, gradient=gradient))
 #>   cost      21 evaluations, 9 ms
 
 # What it means: at this point the gradient is right, as 0 is the right value. But a wrong sign of 0 is 0 as well: no
-# check can see a sign or a factor where the true derivative vanishes, and the note says that λ moves nothing here, since
-# the constraint holds. Check such a gradient away from the solution:
+# check can see a sign or a factor where the true derivative vanishes, and the note says that λ moves nothing here,
+# since the constraint holds. Check such a gradient away from the solution:
 
 somewhere, some_multiplier = np.array([0.7, -1.3]), np.array(0.4)
 print(xcheck.check(lagrangian, somewhere, some_multiplier, gradient=gradient, raises=False))

@@ -1,7 +1,7 @@
 """Is my vectorised version of a double loop the same function, and does it have the same derivative?
 
-"Two loops over the rows of two matrices give all squared distances, slowly. I replaced them by |a|² - 2 a·b + |b|². It is
-fast, and the shape is right."
+"Two loops over the rows of two matrices give all squared distances, slowly. I replaced them by |a|² - 2 a·b + |b|². It
+is fast, and the shape is right."
 """
 
 import torch

@@ -1,7 +1,7 @@
 """My LSTM cell, written from scratch in TensorFlow, does not give what Keras gives. Which of my gates is wrong?
 
-"The weights are Keras' own, and I followed a tutorial: split into four gates, forget bias 1. Loss and gradients come out
-in the usual size, but they are other numbers. torch and JAX agree with Keras."
+"The weights are Keras' own, and I followed a tutorial: split into four gates, forget bias 1. Loss and gradients come
+out in the usual size, but they are other numbers. torch and JAX agree with Keras."
 """
 
 import jax

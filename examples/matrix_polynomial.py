@@ -35,9 +35,10 @@ print(xcheck.check(polynomial, A, b, vjp=backward, raises=False))
 #>   at        A in [-0.7037, 1.304], b in [-1.265, 0.04133]; other points may differ
 #>   cost      16677 evaluations, 782 ms
 
-# What it means: b stands in every row, so that its gradient is the sum of g over the rows, axis 0. The sum over axis 1 is
-# that of the transposed output; it has the same length only because the matrix is square, so try other sizes as well. Of
-# A no cause is named, so look at the piece that is in doubt. As a product of two matrices, A @ A has two gradients:
+# What it means: b stands in every row, so that its gradient is the sum of g over the rows, axis 0. The sum over axis 1
+# is that of the transposed output; it has the same length only because the matrix is square, so try other sizes as
+# well. Of A no cause is named, so look at the piece that is in doubt. As a product of two matrices, A @ A has two
+# gradients:
 
 print(xcheck.check(lambda left, right: left @ right, A, A, vjp=lambda left, right, g: (g @ right.T, left.T @ g)))
 #> f, numpy float64: AGREE

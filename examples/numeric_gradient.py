@@ -39,8 +39,8 @@ print(xcheck.check(loss, w, inputs, labels, wrt="w", gradient=numeric_gradient, 
 #>   at        w in [-0.1592, 0.5408]; other points may differ
 #>   cost      1719 evaluations, 319 ms
 
-# What it means: `up = w` makes no new array; `up`, `down` and `w` are three names of one. It goes up by h and down again
-# before the loss is computed twice at the same place. Copies mend it:
+# What it means: `up = w` makes no new array; `up`, `down` and `w` are three names of one. It goes up by h and down
+# again before the loss is computed twice at the same place. Copies mend it:
 
 
 def mended(w, *args, h=1e-5):
