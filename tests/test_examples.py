@@ -22,9 +22,10 @@ HEAD = re.compile(r"^\S.*: (AGREE|DISAGREE|INCONCLUSIVE)$")
 """Begins a report."""
 
 VARIES = re.compile(
-    r"(?<=± )[\d.e+-]+|(?<=an error of )[\d.e+-]+ \([\d.e+-]+|^  cost .*|\b\d+ of them settled.*", re.MULTILINE
+    r"(?<=± )[\d.e+-]+|(?<=an error of )[\d.e+-]+ \([\d.e+-]+|^  cost .*|\b\d+ of them settled.*|\b(\d+ digits|same)\b",
+    re.MULTILINE,
 )
-"""What depends on the machine: error bars, limits, time."""
+"""What depends on the machine: error bars, limits, time, how many digits frameworks share."""
 
 
 def shown(text: str) -> list[str]:
@@ -33,12 +34,15 @@ def shown(text: str) -> list[str]:
 
 
 def without_what_varies(lines: list[str]) -> list[str]:
-    return [VARIES.sub("", line).rstrip() for line in lines if not line.startswith("  cost")]
+    """Return the words, sorted: a matrix is as wide as its digits, and where it is too wide it wraps."""
+    text = "\n".join(line for line in lines if not line.startswith("  cost"))
+    return sorted(VARIES.sub("", text).split())
 
 
 @pytest.fixture
-def _as_a_script() -> Iterator[None]:
-    """Give back what scripts change: Keras' default dtype."""
+def _as_a_script(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give back what scripts change: Keras' default dtype. Compare all entries, however slow the machine is."""
+    monkeypatch.setattr("xcheck.budget.SECONDS", 1e6)
     keras = pytest.importorskip("keras")
     before = keras.config.floatx()
     yield
