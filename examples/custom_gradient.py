@@ -54,24 +54,24 @@ def tf_swish(x):
 x = np.array([-1.5, 0.3, 2.0])
 wrong = xcheck.crosscheck({"torch": TorchSwish.apply, "jax": jax_swish, "tensorflow": tf_swish}, x, raises=False)
 print(wrong)
-#> crosscheck, float64: DISAGREE
-#>   implementation  by itself  with torch       with jax         with tensorflow
-#>   torch           disagree   -                agree            agree
-#>                                               value same       value 15 digits
-#>                                               Jacobian same    Jacobian same
-#>   jax             disagree   agree            -                agree
-#>                              value same                        value 15 digits
-#>                              Jacobian same                     Jacobian same
-#>   tensorflow      disagree   agree            agree            -
-#>                              value 15 digits  value 15 digits
-#>                              Jacobian same    Jacobian same
-#>   torch, jax and tensorflow are wrong: d out[0] / d x[2] is 1.09078 by torch, jax and tensorflow; finite differences of torch's own values give 0 ± 2e-15. So at 5 more.
-#>   unchecked torch/jvp: no rule (You must implement the jvp function for custom autograd.Function to use it with forward mode AD.)
-#>   unchecked jax/jvp: no rule (can't apply forward-mode autodiff (jvp) to a custom_vjp function.)
-#>   at        x in [-1.5, 2]; other points may differ
-#>   cost      4755 evaluations, 5.4 s
+# > crosscheck, float64: DISAGREE
+# >   implementation  by itself  with torch       with jax         with tensorflow
+# >   torch           disagree   -                agree            agree
+# >                                               value same       value 15 digits
+# >                                               Jacobian same    Jacobian same
+# >   jax             disagree   agree            -                agree
+# >                              value same                        value 15 digits
+# >                              Jacobian same                     Jacobian same
+# >   tensorflow      disagree   agree            agree            -
+# >                              value 15 digits  value 15 digits
+# >                              Jacobian same    Jacobian same
+# >   torch, jax and tensorflow are wrong: d out[0] / d x[2] is 1.09078 by torch, jax and tensorflow; finite differences of torch's own values give 0 ± 2e-15. So at 5 more.
+# >   unchecked torch/jvp: no rule (You must implement the jvp function for custom autograd.Function to use it with forward mode AD.)
+# >   unchecked jax/jvp: no rule (can't apply forward-mode autodiff (jvp) to a custom_vjp function.)
+# >   at        x in [-1.5, 2]; other points may differ
+# >   cost      4755 evaluations, 5.4 s
 print(wrong.reports["torch"].comparisons[0].causes[0])
-#> every output gets the gradient of the sum of all outputs: the rule ignores its cotangent
+# > every output gets the gradient of the sum of all outputs: the rule ignores its cotangent
 
 # What it means: what a backward pass is given, here g, is how the loss answers to the output. It has to be multiplied
 # by the slope; a rule that leaves it out is right for the sum alone, where g is 1. That three frameworks agree proves
@@ -98,19 +98,19 @@ def tf_mended(x):
 
 
 print(xcheck.crosscheck({"torch": Mended.apply, "jax": jax_swish, "tensorflow": tf_mended}, x))
-#> crosscheck, float64: AGREE
-#>   implementation  by itself  with torch       with jax         with tensorflow
-#>   torch           agree      -                agree            agree
-#>                                               value same       value 15 digits
-#>                                               Jacobian same    Jacobian same
-#>   jax             agree      agree            -                agree
-#>                              value same                        value 15 digits
-#>                              Jacobian same                     Jacobian same
-#>   tensorflow      agree      agree            agree            -
-#>                              value 15 digits  value 15 digits
-#>                              Jacobian same    Jacobian same
-#>   All agree, with each other and with finite differences of their own values.
-#>   unchecked torch/jvp: no rule (You must implement the jvp function for custom autograd.Function to use it with forward mode AD.)
-#>   unchecked jax/jvp: no rule (can't apply forward-mode autodiff (jvp) to a custom_vjp function.)
-#>   at        x in [-1.5, 2]; other points may differ
-#>   cost      54 evaluations, 0.23 s
+# > crosscheck, float64: AGREE
+# >   implementation  by itself  with torch       with jax         with tensorflow
+# >   torch           agree      -                agree            agree
+# >                                               value same       value 15 digits
+# >                                               Jacobian same    Jacobian same
+# >   jax             agree      agree            -                agree
+# >                              value same                        value 15 digits
+# >                              Jacobian same                     Jacobian same
+# >   tensorflow      agree      agree            agree            -
+# >                              value 15 digits  value 15 digits
+# >                              Jacobian same    Jacobian same
+# >   All agree, with each other and with finite differences of their own values.
+# >   unchecked torch/jvp: no rule (You must implement the jvp function for custom autograd.Function to use it with forward mode AD.)
+# >   unchecked jax/jvp: no rule (can't apply forward-mode autodiff (jvp) to a custom_vjp function.)
+# >   at        x in [-1.5, 2]; other points may differ
+# >   cost      54 evaluations, 0.23 s

@@ -22,13 +22,13 @@ def by_differences(x):
 
 
 print(xcheck.check(p, x, diagonal=by_differences, raises=False))
-#> p, numpy float64: DISAGREE
-#>   diagonal= vs finite differences: DISAGREE, 31 of 31 entries of the Jacobian diagonal
-#>     worst   d out[0] / d x[0]: 0.191 claimed, 2 ± 1e-15 measured (ratio 0.0955)
-#>             d out[20] / d x[20]: 1.051 claimed, 10 ± 4e-10 measured (ratio 0.1051)
-#>             d out[5] / d x[5]: 0.181 claimed, 1.75 ± 7e-11 measured (ratio 0.1034)
-#>   at        x in [0, 3]; other points may differ
-#>   cost      18676 evaluations, 755 ms
+# > p, numpy float64: DISAGREE
+# >   diagonal= vs finite differences: DISAGREE, 31 of 31 entries of the Jacobian diagonal
+# >     worst   d out[0] / d x[0]: 0.191 claimed, 2 ± 1e-15 measured (ratio 0.0955)
+# >             d out[20] / d x[20]: 1.051 claimed, 10 ± 4e-10 measured (ratio 0.1051)
+# >             d out[5] / d x[5]: 0.181 claimed, 1.75 ± 7e-11 measured (ratio 0.1034)
+# >   at        x in [0, 3]; other points may differ
+# >   cost      18676 evaluations, 755 ms
 
 # What it means: `np.diff` subtracts neighbours and does not divide by their distance, 0.1 here. Divided, they would
 # still be slopes of chords, near to the derivative (`np.gradient(p(x), x)` is nearer), and not the derivative.
@@ -40,15 +40,15 @@ def typed(x):
 
 
 print(xcheck.check(p, x, diagonal=typed, raises=False))
-#> p, numpy float64: DISAGREE
-#>   diagonal= vs finite differences: DISAGREE, 29 of 31 entries of the Jacobian diagonal
-#>     worst   d out[0] / d x[0]: 1 claimed, 2 ± 1e-15 measured (ratio 0.5)
-#>             d out[1] / d x[1]: 0.958227 claimed, 1.83 ± 1e-10 measured (ratio 0.5236)
-#>             d out[5] / d x[5]: 1.33579 claimed, 1.75 ± 7e-11 measured (ratio 0.7633)
-#>     note    2 entries were measured at once, with 3 probes
-#>     limit   an error of 2e-09 (3e-10 of the output's largest) in any of the 2 that agree would have been seen
-#>   at        x in [0, 3]; other points may differ
-#>   cost      21037 evaluations, 839 ms
+# > p, numpy float64: DISAGREE
+# >   diagonal= vs finite differences: DISAGREE, 29 of 31 entries of the Jacobian diagonal
+# >     worst   d out[0] / d x[0]: 1 claimed, 2 ± 1e-15 measured (ratio 0.5)
+# >             d out[1] / d x[1]: 0.958227 claimed, 1.83 ± 1e-10 measured (ratio 0.5236)
+# >             d out[5] / d x[5]: 1.33579 claimed, 1.75 ± 7e-11 measured (ratio 0.7633)
+# >     note    2 entries were measured at once, with 3 probes
+# >     limit   an error of 2e-09 (3e-10 of the output's largest) in any of the 2 that agree would have been seen
+# >   at        x in [0, 3]; other points may differ
+# >   cost      21037 evaluations, 839 ms
 
 # What it means: `2**x` is two to the power of x. It is `2 * x` at x = 1 and x = 2, which is why the curves cross there
 # and why a test at these two points passes.
@@ -72,23 +72,23 @@ def third(x):
 # Each is the derivative of the one before.
 
 print(xcheck.check(p, x, diagonal=first))
-#> p, numpy float64: AGREE
-#>   diagonal= vs finite differences: AGREE, all 31 entries of the Jacobian diagonal
-#>     note    31 entries were measured at once, with 3 probes
-#>     limit   an error of 6e-09 (4e-10 of the output's largest) in any of the 31 that agree would have been seen
-#>   at        x in [0, 3]; other points may differ
-#>   cost      19 evaluations, 2 ms
+# > p, numpy float64: AGREE
+# >   diagonal= vs finite differences: AGREE, all 31 entries of the Jacobian diagonal
+# >     note    31 entries were measured at once, with 3 probes
+# >     limit   an error of 6e-09 (4e-10 of the output's largest) in any of the 31 that agree would have been seen
+# >   at        x in [0, 3]; other points may differ
+# >   cost      19 evaluations, 2 ms
 print(xcheck.check(first, x, diagonal=second))
-#> first, numpy float64: AGREE
-#>   diagonal= vs finite differences: AGREE, all 31 entries of the Jacobian diagonal
-#>     note    31 entries were measured at once, with 3 probes
-#>     limit   an error of 4e-09 (2e-09 of the output's largest) in any of the 31 that agree would have been seen
-#>   at        x in [0, 3]; other points may differ
-#>   cost      19 evaluations, 6 ms
+# > first, numpy float64: AGREE
+# >   diagonal= vs finite differences: AGREE, all 31 entries of the Jacobian diagonal
+# >     note    31 entries were measured at once, with 3 probes
+# >     limit   an error of 4e-09 (2e-09 of the output's largest) in any of the 31 that agree would have been seen
+# >   at        x in [0, 3]; other points may differ
+# >   cost      19 evaluations, 6 ms
 print(xcheck.check(second, x, diagonal=third))
-#> second, numpy float64: AGREE
-#>   diagonal= vs finite differences: AGREE, all 31 entries of the Jacobian diagonal
-#>     note    31 entries were measured at once, with 3 probes
-#>     limit   an error of 2e-09 (3e-10 of the output's largest) in any of the 31 that agree would have been seen
-#>   at        x in [0, 3]; other points may differ
-#>   cost      19 evaluations, 2 ms
+# > second, numpy float64: AGREE
+# >   diagonal= vs finite differences: AGREE, all 31 entries of the Jacobian diagonal
+# >     note    31 entries were measured at once, with 3 probes
+# >     limit   an error of 2e-09 (3e-10 of the output's largest) in any of the 31 that agree would have been seen
+# >   at        x in [0, 3]; other points may differ
+# >   cost      19 evaluations, 2 ms

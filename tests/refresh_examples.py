@@ -1,4 +1,4 @@
-"""Write into every example what it prints now; read it before you commit. `python tests/refresh_examples.py [NAME ...]`."""
+"""Write into every example what it prints now: `python tests/refresh_examples.py [NAME ...]`. Read it afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 def refreshed(path: Path) -> str:
     """Return an example with its printed lines below the calls of `print` that printed them."""
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#>")]
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("# >")]
     printed: dict[int, list[str]] = {}
 
     def record(*values: object) -> None:
@@ -34,7 +34,7 @@ def refreshed(path: Path) -> str:
     result: list[str] = []
     for number, line in enumerate(lines, start=1):
         result.append(line)
-        result += [f"#> {text}".rstrip() for text in printed.get(number, [])]
+        result += [f"# > {text}".rstrip() for text in printed.get(number, [])]
     return "\n".join(result) + "\n"
 
 

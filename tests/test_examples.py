@@ -15,7 +15,7 @@ from xcheck.verdict import Verdict
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 QUESTIONS = sorted(path.name for path in EXAMPLES.glob("*.py"))
-SHOWN = "#>"
+SHOWN = "# >"
 """Begins a line of an example that is printed."""
 
 HEAD = re.compile(r"^\S.*: (AGREE|DISAGREE|INCONCLUSIVE)$")
