@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xcheck.call import Call, Leaf
 from xcheck.comparison import Comparison
 from xcheck.diagnosis import Region, Sample, Slopes, diagnose
+from xcheck.ignored import is_ignored
 from xcheck.judgement import AGREE, DISAGREE, SKIPPED, Judgement, judge
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
@@ -27,9 +28,6 @@ SEVERAL = 2**20
 
 BLUNT = 2.0**-12
 """A bar that is a larger share of the error than this says little of what would be right."""
-
-FAR = 8
-"""Points at which a function that seems to ignore an input is looked at."""
 
 WIDEST = 2**10
 """A diagonal of more entries than this is not laid out as a matrix to be explained."""
@@ -164,12 +162,13 @@ def _lengths(problem: Problem) -> dict[int, str]:
 
 def _others(problem: Problem) -> dict[str, NDArray[np.generic]]:
     """Return the inputs of few entries, those that are held constant too."""
-    found = {}
-    for leaf in problem.call.leaves:
-        array = leaf.array if leaf.array is not None else leaf.value
+    found: dict[str, NDArray[np.generic]] = {}
+    varying = zip(problem.inputs.blocks, problem.inputs.unpack(problem.x), strict=True)
+    found.update({block.name: value for block, value in varying if 0 < value.size <= AGAIN and block.shape})
+    for leaf in problem.call.constant:
         if 0 < np.prod(_shape(leaf), initial=1.0) <= AGAIN and _shape(leaf):
             try:
-                found[leaf.name] = np.asarray(problem.as_array(array) if leaf.array is None else array)
+                found[leaf.name] = problem.as_array(leaf.value) if leaf.array is None else leaf.array
             except Exception:  # not every constant is an array
                 continue
     return found
@@ -221,13 +220,8 @@ class _Laboratory:
     def moves(self, region: Region) -> bool | None:
         rows = slice(region.sources[0].start, region.sources[-1].start + region.sources[-1].size)
         columns = slice(region.targets[0].start, region.targets[-1].start + region.targets[-1].size)
-        x, rng = self.reference.x, np.random.default_rng(self.seed)
-        points = np.repeat(x[None], FAR + 1, axis=0)
-        size = np.maximum(np.abs(x[rows]), self.reference.typical)
-        points[1:, rows] = size * rng.uniform(0.3, 3.0, (FAR, 1)) * rng.choice([-1.0, 1.0], (FAR, len(size)))
-        values = self.reference.values_quietly(points)[:, columns]
-        known = np.all(np.isfinite(values), axis=1)
-        return None if not known.any() else not np.array_equal(values[known], values[known][:1].repeat(known.sum(), 0))
+        ignored = is_ignored(self.reference, rows, columns, self.seed)
+        return None if ignored is None else not ignored
 
     def _measured(self, region: Region, make: Callable[[], Problem]) -> tuple[RealArray, RealArray] | None:
         """Measure the part of another problem's Jacobian that belongs to a region; None if that raises."""

@@ -972,7 +972,7 @@ def _note_ignored(arena: Arena, witness: Witness, found: _Findings) -> None:
     """Say which inputs no value depends on: unused arguments, detached or overwritten inputs."""
     for block in arena.problem.inputs.blocks:
         inputs = np.arange(block.start, block.start + block.size)
-        if block.size and witness.ignores(inputs) and is_ignored(arena.reference, block, arena.seed):
+        if block.size and witness.ignores(inputs) and is_ignored(arena.reference, block.slice, seed=arena.seed):
             title = arena.problem.call.title
             found.notes.append(
                 f"{title} does not depend on {block.name}: its value is the same at every point evaluated"

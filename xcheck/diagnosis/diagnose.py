@@ -12,6 +12,7 @@ from xcheck.diagnosis.explanation import Explanation
 from xcheck.diagnosis.factors import conjugated, factor, ignored, missing
 from xcheck.diagnosis.orders import permuted, shifted, transposed
 from xcheck.diagnosis.places import at_one_place, not_finite, where_a_mask_holds
+from xcheck.diagnosis.products import other_product
 from xcheck.diagnosis.region import Region, part
 from xcheck.diagnosis.sums import cotangent_ignored, elementwise, mixing, partial, summed, swapped, without_mixing
 from xcheck.diagnosis.terms import additive, applied_twice, one_sample, skipped
@@ -38,6 +39,7 @@ OF_ONE: tuple[Rule, ...] = (
     transposed,
     permuted,
     elementwise,
+    other_product,
     cotangent_ignored,
     partial,
     without_mixing,
