@@ -8,11 +8,12 @@ from functools import partial as bound
 from itertools import combinations
 
 from xcheck.diagnosis.activations import activation
+from xcheck.diagnosis.arrays import differences, sum_of_outputs, truncated
 from xcheck.diagnosis.explanation import Explanation
 from xcheck.diagnosis.factors import conjugated, factor, ignored, missing
-from xcheck.diagnosis.orders import permuted, shifted, transposed
+from xcheck.diagnosis.orders import permuted, shifted, transposed, turned
 from xcheck.diagnosis.places import at_one_place, not_finite, where_a_mask_holds
-from xcheck.diagnosis.products import other_product
+from xcheck.diagnosis.products import other_product, slopes_as_matrix
 from xcheck.diagnosis.region import Region, part
 from xcheck.diagnosis.sums import cotangent_ignored, elementwise, mixing, partial, summed, swapped, without_mixing
 from xcheck.diagnosis.terms import additive, applied_twice, one_sample, skipped
@@ -45,6 +46,10 @@ OF_ONE: tuple[Rule, ...] = (
     without_mixing,
     summed,
     shifted,
+    turned,
+    truncated,
+    differences,
+    slopes_as_matrix,
     additive,
     skipped,
     activation,
@@ -52,7 +57,7 @@ OF_ONE: tuple[Rule, ...] = (
 )
 """Rules for one input, the simplest first."""
 
-MEASURING: tuple[Rule, ...] = (applied_twice, one_sample)
+MEASURING: tuple[Rule, ...] = (sum_of_outputs, applied_twice, one_sample)
 """Rules that cost measurements."""
 
 PLACES: tuple[Rule, ...] = (bound(factor, named=False), where_a_mask_holds, at_one_place)

@@ -79,6 +79,29 @@ def shifted(region: Region) -> Iterator[Explanation]:
                     return
 
 
+def turned(region: Region) -> Iterator[Explanation]:
+    """Recognise a kernel that was not turned: inputs and outputs in reverse order, along the same last axes.
+
+    Evidence: as for a transpose, with three ways.
+    """
+    a, b = region.source, region.target
+    if a is None or b is None or region.is_complex:
+        return
+    for count in range(1, min(len(a.shape), len(b.shape), 3) + 1):
+        measured, tolerance = region.measured, region.tolerance
+        for block, along in ((a, 0), (b, 1)):
+            axes = tuple(range(len(block.shape) - count, len(block.shape)))
+            turn = bound(np.flip, axis=axes)
+            measured, tolerance = (_moved(entries, block, along, turn) for entries in (measured, tolerance))
+        if region.fits(measured, tolerance):
+            yield Explanation(
+                "turned",
+                "the claim has inputs and outputs in reverse order: a kernel is turned around where it should not be, "
+                "or the other way round (convolution and correlation)",
+            )
+            return
+
+
 def _moves(axis: int) -> Iterator[tuple[str, Move]]:
     for step in (1, -1):
         yield f"{step}", bound(np.roll, shift=step, axis=axis)

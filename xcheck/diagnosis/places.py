@@ -42,8 +42,9 @@ def not_finite(region: Region) -> Iterator[Explanation]:
         yield Explanation(
             "not finite",
             f"the claim is not finite at {_places(region, rows)}, and the derivative is",
-            remedy="an intermediate value over- or underflows, or a branch that is not taken divides by zero "
-            "(0 times infinity is NaN): select a safe argument before the operation",
+            remedy="on the way is a norm, square root, logarithm or quotient at zero, whose infinite slope times zero "
+            "is NaN, or a value that overflows: select a safe argument first (where(x > 0, x, 1) inside as well as "
+            "outside)",
         )
 
 

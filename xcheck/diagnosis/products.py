@@ -37,6 +37,29 @@ def other_product(region: Region) -> Iterator[Explanation]:
                 return
 
 
+def slopes_as_matrix(region: Region) -> Iterator[Explanation]:
+    """Recognise slopes of an elementwise function that a cotangent was multiplied with as matrices, `g @ slope`.
+
+    What is predicted are n m entries out of n measured slopes; nothing is fitted.
+    """
+    a, out = region.source, region.target
+    n, m = region.measured.shape
+    if a is None or out is None or a.shape != out.shape or len(a.shape) != 2 or region.is_complex:
+        return
+    if n != m or np.any(region.significant & ~np.eye(n, dtype=bool)):
+        return
+    slopes, bars = (np.diag(entries).reshape(a.shape) for entries in (region.measured, region.tolerance))
+    for left, text in ((True, "g @ slope"), (False, "slope @ g")):
+        predicted, tolerance = (_derivative(a.shape, x, out.shape, "@", left) for x in (slopes, bars))
+        if predicted is not None and tolerance is not None and region.fits(predicted.T, tolerance.T):
+            yield Explanation(
+                "slopes as a matrix",
+                f"the claim multiplies the cotangent with the slopes as matrices, {text}; of an elementwise function "
+                "it is g * slope, entry by entry (of np.matrix, `*` is the matrix product)",
+            )
+            return
+
+
 SAID = {"*": "the product entry by entry", "@": "the matrix product"}
 
 

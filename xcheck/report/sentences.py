@@ -38,10 +38,14 @@ def _more(difference: Difference) -> str:
 
 
 def _why(d: Difference, causes: Mapping[str, Sequence[str]]) -> str:
+    """Say why each is wrong, once for those that are wrong for the same cause."""
     known = {label: causes[label] for label in d.blamed if causes.get(label)}
-    if len(known) == 1 == len(d.blamed):
-        return "".join(f" Cause: {cause}." for cause in next(iter(known.values())))
-    return "".join(f" Cause in {label}: {cause}." for label, own in known.items() for cause in own)
+    owners: dict[str, list[str]] = {}
+    for label, own in known.items():
+        for cause in own:
+            owners.setdefault(cause, []).append(label)
+    alone = len(d.blamed) == 1
+    return "".join(f" Cause{'' if alone else f' in {_listed(who)}'}: {cause}." for cause, who in owners.items())
 
 
 def _another_function(d: Difference, name: str) -> str:

@@ -18,8 +18,9 @@ SHOWN = 3
 def render(report: Report) -> str:
     """Write the whole report: verdict first, then every comparison, then what was not checked."""
     lines = [f"{report.function}, {report.backend}: {str(report.verdict).upper()}"]
+    told: set[str] = set()
     for comparison in report.comparisons:
-        lines += _comparison(comparison)
+        lines += _comparison(comparison, told)
     if not report.comparisons:
         lines.append("  nothing was compared")
     lines += [f"  note      {note}" for note in report.notes]
@@ -40,7 +41,8 @@ def _grouped(unchecked: tuple[str, ...]) -> list[str]:
     return [f"{', '.join(group)}: {reason}" for reason, group in names.items()]
 
 
-def _comparison(c: Comparison) -> list[str]:
+def _comparison(c: Comparison, told: set[str]) -> list[str]:
+    """Write one comparison; causes that were told of another one are not written out again."""
     lines = [f"  {c.claim.source} vs {c.reference.source}: {str(c.verdict).upper()}, {_count(c)}"]
     if c.reason:
         lines.append(f"    why     {c.reason}")
@@ -48,7 +50,10 @@ def _comparison(c: Comparison) -> list[str]:
         labels = ["worst", *[""] * SHOWN]
         show = _saved if c.reference.source == "baseline" else _entry
         lines += [f"    {label:<7} {show(e)}" for label, e in zip(labels, c.worst[:SHOWN], strict=False)]
-    lines += [f"    cause   {cause}" for cause in c.causes]
+    causes = [str(cause) for cause in c.causes]
+    lines += [f"    cause   {cause}" for cause in causes if cause not in told]
+    lines += ["    cause   as above"] if causes and told.issuperset(causes) else []
+    told.update(causes)
     if c.causes and c.unexplained:
         lines.append(f"    cause   {c.unexplained} more wrong entries have another one, that was not recognised")
     lines += [f"    note    {note}" for note in c.notes]
