@@ -30,12 +30,11 @@ W = rng.normal(size=(3, 3))
 print(xcheck.check(cost, W, gradient=gradient, raises=False))
 # > cost, numpy float64: DISAGREE
 # >   gradient= vs finite differences: DISAGREE, 9 of 9 entries of the gradient
-# >     worst   d out / d W[0, 1]: 1.98652 claimed, -0.0528246 ± 2e-12 measured (ratio -37.61)
-# >             d out / d W[1, 1]: 1.81887 claimed, -0.635294 ± 4e-12 measured (ratio -2.863)
-# >             d out / d W[2, 2]: -1.22902 claimed, -0.251167 ± 4e-12 measured (ratio 4.893)
-# >     note    9 of them settled in long double
+# >     worst   d out / d W[1, 1]: 1.81887 claimed, -0.635294 ± 6e-10 measured (ratio -2.863)
+# >             d out / d W[0, 1]: 1.98652 claimed, -0.0528246 ± 2e-12 measured (ratio -37.61)
+# >             d out / d W[2, 1]: -1.53187 claimed, 0.251533 ± 6e-09 measured (ratio -6.09)
 # >   at        W in [-0.7435, 1.366]; other points may differ
-# >   cost      5578 evaluations, 1.1 s
+# >   cost      13364 evaluations, 2.0 s
 
 # No simple mistake makes all of this. So check the pieces. The one that comes first on the way back is the slope of
 # tanh:
@@ -50,13 +49,13 @@ def slope_of_tanh(z, g):
 print(xcheck.check(np.tanh, data @ W, vjp=slope_of_tanh, raises=False))
 # > tanh, numpy float64: DISAGREE
 # >   vjp= vs finite differences: DISAGREE, 24 of 81 entries of the Jacobian
-# >     worst   d out[2, 1] / d x[2, 0]: 0.879546 claimed, 0 ± 3e-18 measured
-# >             d out[0, 1] / d x[0, 2]: 0.807541 claimed, 0 ± 6e-18 measured
-# >             d out[0, 0] / d x[0, 2]: 0.757895 claimed, 0 ± 6e-18 measured
-# >     note    24 of them settled in long double
+# >     worst   d out[0, 0] / d x[0, 1]: 0.925947 claimed, 0 ± 1e-17 measured
+# >             d out[1, 0] / d x[1, 1]: 0.925947 claimed, 0 ± 1e-14 measured
+# >             d out[2, 0] / d x[2, 1]: 0.925947 claimed, 0 ± 6e-15 measured
+# >     cause   the claim multiplies the cotangent with the slopes as matrices, g @ slope; of an elementwise function it is g * slope, entry by entry (of np.matrix, `*` is the matrix product)
 # >     limit   an error of 3e-10 (4e-10 of the output's largest) in any of the 57 that agree would have been seen
 # >   at        x in [-0.5388, 1.195]; other points may differ
-# >   cost      10697 evaluations, 672 ms
+# >   cost      13695 evaluations, 803 ms
 
 # What it means: each output of tanh depends on one input, and the claim has slopes between others as well. `*` is the
 # matrix product of two matrices, in `x * W`, where you want it, and in `g * (...)`, where the book multiplies entry by
@@ -83,4 +82,4 @@ print(xcheck.check(cost, W, gradient=mended))
 # >   gradient= vs finite differences: AGREE, all 9 entries of the gradient
 # >     limit   an error of 1e-08 (1e-08 of the output's largest) in any of the 9 that agree would have been seen
 # >   at        W in [-0.7435, 1.366]; other points may differ
-# >   cost      47 evaluations, 3 ms
+# >   cost      47 evaluations, 7 ms
