@@ -81,6 +81,7 @@ def _region(claimed: RealArray, judgement: Judgement, reference: Problem, seed: 
     wrong = judgement.verdict == DISAGREE
     if claimed.shape == (reference.n, reference.m):
         value, bar = _sharper(claimed, judgement, reference, seed)
+        value = np.where(judgement.verdict == SKIPPED, np.nan, value)  # what is not claimed is not compared
     else:
         claimed, value, bar, wrong = (
             _diagonal(a[0], rest)
