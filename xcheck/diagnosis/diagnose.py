@@ -10,7 +10,7 @@ from itertools import combinations
 from xcheck.diagnosis.activations import activation
 from xcheck.diagnosis.explanation import Explanation
 from xcheck.diagnosis.factors import conjugated, factor, ignored, missing
-from xcheck.diagnosis.orders import permuted, shifted, transposed
+from xcheck.diagnosis.orders import permuted, shifted, transposed, weights_transposed
 from xcheck.diagnosis.places import at_one_place, not_finite, where_a_mask_holds
 from xcheck.diagnosis.region import Region, part
 from xcheck.diagnosis.sums import cotangent_ignored, elementwise, mixing, partial, summed, swapped, without_mixing
@@ -45,6 +45,7 @@ OF_ONE: tuple[Rule, ...] = (
     shifted,
     additive,
     skipped,
+    weights_transposed,
     activation,
     mixing,
 )
@@ -117,10 +118,11 @@ def diagnose(region: Region) -> Diagnosis:
 
 
 def _of(region: Region) -> Explanation | None:
-    rules = OF_ONE if len(region.targets) == 1 else OF_ALL
     if region.claimed.size > ENTRIES:
         return _first(region, PLACES)
-    return _first(region, (*rules, *MEASURING, *PLACES))
+    if len(region.targets) > 1:
+        return _first(region, (*OF_ALL, *MEASURING))  # places are named output by output
+    return _first(region, (*OF_ONE, *MEASURING, *PLACES))
 
 
 def _first(region: Region, rules: Sequence[Rule]) -> Explanation | None:
