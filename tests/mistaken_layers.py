@@ -868,7 +868,7 @@ def smoothness_without_its_ends(draw: Draw) -> Planted:
     def backward(xp: XP, g: T, x: T) -> tuple[T]:
         return (2 * g * (2 * x - xp.roll(x, 1) - xp.roll(x, -1)),)
 
-    return Planted({"x": draw.array(n)}, forward, backward, ("both ends of x",))
+    return Planted({"x": draw.rng.normal(size=n)}, forward, backward, ("both ends of x",))
 
 
 @mistake("boundary", "boundary")
