@@ -111,6 +111,49 @@ def untaken_branch_overflows(draw: Draw) -> Planted:
     return _checked(draw, softplus, {"x": x}, (f"x[{k}]",))
 
 
+def _two_outputs(draw: Draw, w: Any, pull: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a layer with two outputs, x**3 and tanh(w x), whose rule is `pull(xp, w, x, g, h)`."""
+    xp = namespace(draw.backend)
+
+    def forward(x: Any) -> Any:
+        return x**3, xp.tanh(xp.matmul(like(xp, w, x), x))
+
+    if draw.backend == "torch":
+        torch = import_module("torch")
+
+        class Layer(torch.autograd.Function):  # type: ignore[name-defined,misc]
+            @staticmethod
+            def forward(ctx: Any, x: Any) -> Any:
+                ctx.save_for_backward(x)
+                return forward(x)
+
+            @staticmethod
+            def backward(ctx: Any, g: Any, h: Any) -> Any:
+                (x,) = ctx.saved_tensors
+                return pull(xp, like(xp, w, x), x, g, h)
+
+        return lambda x: Layer.apply(x)
+    if draw.backend == "jax":
+        layer = import_module("jax").custom_vjp(forward)
+        layer.defvjp(lambda x: (forward(x), x), lambda x, gs: (pull(xp, like(xp, w, x), x, *gs),))
+        return lambda x: layer(x)
+    tf = import_module("tensorflow")
+    return lambda x: tf.custom_gradient(lambda x: (forward(x), lambda g, h: pull(xp, like(xp, w, x), x, g, h)))(x)
+
+
+@mistake("one of several outputs", "factor", "transposed", "zero", backends=AUTOMATIC)
+def rule_that_is_wrong_for_its_second_output(draw: Draw) -> Planted:
+    n = draw.size(3, 5)
+    w, kind = draw.rng.normal(size=(n, n)) / n, draw.choice("twice", "transpose", "zero")
+
+    def pull(xp: Any, w: Any, x: Any, g: Any, h: Any) -> Any:
+        d = h * (1 - xp.tanh(xp.matmul(w, x)) ** 2)
+        own = {"twice": 2 * xp.matmul(d, w), "transpose": xp.matmul(w, d), "zero": 0 * x}[kind]
+        return 3 * g * x**2 + own
+
+    return _checked(draw, _two_outputs(draw, w, pull), {"x": draw.array(n)}, (kind, "d out[1] / d x"))
+
+
 # What no cause explains
 
 

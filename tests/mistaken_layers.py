@@ -223,6 +223,34 @@ def forward_rule_with_a_two_too_many(draw: Draw) -> Planted:
     return Planted({"x": draw.array(n)}, forward, forward_mode=jvp, words=("twice",))
 
 
+@mistake("transposed", "transposed", backends=("numpy", "jax"))
+def forward_rule_with_the_transpose(draw: Draw) -> Planted:
+    n = draw.size(2, 5)
+    w = draw.array(n, n)
+
+    def forward(xp: XP, x: T) -> T:
+        return xp.sin(xp.matmul(like(xp, w, x), x))
+
+    def jvp(xp: XP, xs: T, dxs: T) -> T:
+        v = like(xp, w, xs[0])
+        return xp.matmul(mt(xp, v), xp.cos(xp.matmul(v, xs[0])) * dxs[0])
+
+    return Planted({"x": draw.array(n)}, forward, forward_mode=jvp)
+
+
+@mistake("missing input", "zero", backends=("numpy", "jax"))
+def forward_rule_without_one_tangent(draw: Draw) -> Planted:
+    batch, a, b = draw.sizes(3, 2, 4)
+
+    def forward(xp: XP, x: T, w: T) -> T:
+        return xp.tanh(xp.matmul(x, w))
+
+    def jvp(xp: XP, xs: T, dxs: T) -> T:
+        return (1 - forward(xp, *xs) ** 2) * xp.matmul(dxs[0], xs[1])
+
+    return Planted({"x": draw.array(batch, a), "w": draw.array(a, b)}, forward, forward_mode=jvp, words=("w",))
+
+
 # Right numbers in the wrong places
 
 
@@ -238,6 +266,20 @@ def linear_layer_with_w_for_its_transpose(draw: Draw) -> Planted:
         return (xp.matmul(like(xp, w, x), g),)
 
     return Planted({"x": draw.array(n)}, forward, backward)
+
+
+@mistake("transposed", "transposed")
+def dense_layer_with_w_for_its_transpose(draw: Draw) -> Planted:
+    n = draw.size(2, 6)
+    w = draw.rng.normal(size=(n, n))
+
+    def forward(xp: XP, x: T) -> T:
+        return xp.tanh(xp.matmul(like(xp, w, x), x))
+
+    def backward(xp: XP, g: T, x: T) -> tuple[T]:
+        return (xp.matmul(like(xp, w, x), g * (1 - forward(xp, x) ** 2)),)
+
+    return Planted({"x": draw.rng.normal(size=n)}, forward, backward)
 
 
 @mistake("transposed", "transposed")
@@ -826,7 +868,7 @@ def smoothness_without_its_ends(draw: Draw) -> Planted:
     def backward(xp: XP, g: T, x: T) -> tuple[T]:
         return (2 * g * (2 * x - xp.roll(x, 1) - xp.roll(x, -1)),)
 
-    return Planted({"x": draw.array(n)}, forward, backward, ("both ends of x",))
+    return Planted({"x": draw.rng.normal(size=n)}, forward, backward, ("both ends of x",))
 
 
 @mistake("boundary", "boundary")

@@ -29,6 +29,9 @@ SEVERAL = 2**20
 BLUNT = 2.0**-12
 """A bar that is a larger share of the error than this says little of what would be right."""
 
+SECONDS = 2.0
+"""A Jacobian is not measured once more if one evaluation for every input takes longer than this."""
+
 WIDEST = 2**10
 """A diagonal of more entries than this is not laid out as a matrix to be explained."""
 
@@ -106,7 +109,12 @@ def _elsewhere(
     region: Region, judgement: Judgement, reference: Problem, seed: int, claim: Rerun | None
 ) -> Region | None:
     """Make the claim at another point, and measure there; None if that raises, or costs too much."""
-    if claim is None or region.claimed.size > AGAIN or judgement.verdict.shape != region.claimed.shape:
+    if (
+        claim is None
+        or region.claimed.size > AGAIN
+        or _is_slow(reference)
+        or judgement.verdict.shape != region.claimed.shape
+    ):
         return None
     x = _moved(region.x, claim.problem.precision, seed)
     problem, there = (replace(p, x=x, evaluations=0) for p in (claim.problem, reference))
@@ -136,11 +144,16 @@ def _sharper(claimed: RealArray, judgement: Judgement, reference: Problem, seed:
     """
     value, bar = judgement.value, judgement.tolerance
     blunt = (judgement.verdict == DISAGREE) & np.isfinite(value) & (bar > BLUNT * np.abs(claimed - value))
-    if not blunt.any() or claimed.size > SEVERAL:
+    if not blunt.any() or claimed.size > SEVERAL or _is_slow(reference):
         return value, bar
     own = judge(Witness(reference, seed=seed), np.where(np.isfinite(value), value, 0.0), reference.precision)
     better = blunt & (own.verdict == AGREE) & (own.bar + judgement.rounding < bar)
     return np.where(better, own.value, value), np.where(better, own.bar + judgement.rounding, bar)
+
+
+def _is_slow(problem: Problem) -> bool:
+    """Tell whether measuring the Jacobian once more takes too long to be worth a name."""
+    return problem.seconds * problem.n > SECONDS
 
 
 def _diagonal(entries: NDArray[Any], rest: Any) -> NDArray[Any]:
@@ -226,6 +239,8 @@ class _Laboratory:
 
     def _measured(self, region: Region, make: Callable[[], Problem]) -> tuple[RealArray, RealArray] | None:
         """Measure the part of another problem's Jacobian that belongs to a region; None if that raises."""
+        if _is_slow(self.reference):
+            return None
         try:
             there = make()
             before = 0 if there.call is not self.reference.call else self.reference.evaluations

@@ -68,14 +68,10 @@ def _ratios(one: Activation, y: RealArray) -> Iterator[tuple[RealArray, str, str
     own, beyond = one.by_value(y), one.slope(y)
     name = one.name
     yield own, "applied twice", f"the derivative of the {name} comes twice in the claim"
-    yield 1 / own, "derivative left out", f"the derivative of the {name} that {_whose()} is left out of the claim"
+    yield 1 / own, "derivative left out", f"the derivative of the {name} that comes last is left out of the claim"
     yield (
         beyond / own,
         "applied twice",
         f"the claim takes the derivative of the {name} at its output and not at its input: the {name} is applied twice",
     )
     yield beyond, "applied twice", f"the {name} is applied twice in the claim, and once in the function"
-
-
-def _whose() -> str:
-    return "comes last"

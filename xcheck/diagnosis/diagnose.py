@@ -11,7 +11,7 @@ from xcheck.diagnosis.activations import activation
 from xcheck.diagnosis.arrays import differences, sum_of_outputs, truncated
 from xcheck.diagnosis.explanation import Explanation
 from xcheck.diagnosis.factors import conjugated, factor, ignored, missing
-from xcheck.diagnosis.orders import permuted, shifted, transposed, turned
+from xcheck.diagnosis.orders import permuted, shifted, transposed, turned, weights_transposed
 from xcheck.diagnosis.places import at_one_place, not_finite, where_a_mask_holds
 from xcheck.diagnosis.products import other_product, slopes_as_matrix
 from xcheck.diagnosis.region import Region, part
@@ -52,6 +52,7 @@ OF_ONE: tuple[Rule, ...] = (
     slopes_as_matrix,
     additive,
     skipped,
+    weights_transposed,
     activation,
     mixing,
 )
@@ -124,10 +125,11 @@ def diagnose(region: Region) -> Diagnosis:
 
 
 def _of(region: Region) -> Explanation | None:
-    rules = OF_ONE if len(region.targets) == 1 else OF_ALL
     if region.claimed.size > ENTRIES:
         return _first(region, PLACES)
-    return _first(region, (*rules, *MEASURING, *PLACES))
+    if len(region.targets) > 1:
+        return _first(region, (*OF_ALL, *MEASURING))  # places are named output by output
+    return _first(region, (*OF_ONE, *MEASURING, *PLACES))
 
 
 def _first(region: Region, rules: Sequence[Rule]) -> Explanation | None:

@@ -29,6 +29,31 @@ def transposed(region: Region) -> Iterator[Explanation]:
         yield Explanation("transposed", "the claim is the transpose of the Jacobian: outputs and inputs are exchanged")
 
 
+def weights_transposed(region: Region) -> Iterator[Explanation]:
+    """Recognise a square matrix that is transposed inside of a layer: `D W^T` for the Jacobian `D W`, D diagonal.
+
+    Evidence: the claim is the transpose of the Jacobian, with rows and columns scaled by the same numbers and one over
+    them. The numbers are read off in one row, which is worth nothing then; all other rows have to fit.
+    """
+    r, c = region.measured, region.claimed
+    n, m = r.shape
+    if n != m or n < 2 or region.is_complex or not np.all(region.significant) or not np.all(c):
+        return
+    share = region.tolerance / np.abs(r)
+    k = int(np.argmin(share.max(axis=0)))
+    scale, unsure = c[k] / r[:, k], share[:, k] + region.tolerance[k] / np.abs(c[k])
+    predicted = r.T * scale / scale[:, None]
+    bars = np.abs(predicted) * (share.T + unsure + unsure[:, None])
+    spent = np.zeros((n, m), bool)
+    spent[k] = True
+    if region.fits(predicted, bars, spent):
+        yield Explanation(
+            "transposed",
+            "the claim has a matrix of weights transposed, beside the derivative of an activation that is right: "
+            "W @ g in the place of W.T @ g, or the other way round",
+        )
+
+
 def permuted(region: Region) -> Iterator[Explanation]:
     """Recognise an array whose axes are in another order, or that was reshaped where it had to be transposed.
 

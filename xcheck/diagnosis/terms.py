@@ -32,7 +32,9 @@ def additive(region: Region) -> Iterator[Explanation]:
     )
     for vector, kind, name in shapes:
         moving = vector != 0
-        if np.count_nonzero(moving) < ENOUGH or _distinct(region.x if kind != "one" else region.measured) < ENOUGH:
+        telling = region if region.again is None else region.again  # values that are typed are equal more often
+        sizes = _distinct(telling.x if kind != "one" else telling.measured)
+        if np.count_nonzero(moving) < ENOUGH or sizes < ENOUGH:
             continue
         k, spent = _slope(gap, vector, region.tolerance)
         with np.errstate(invalid="ignore"):
