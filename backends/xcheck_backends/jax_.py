@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -233,7 +234,7 @@ def _custom_names(jaxpr: Any) -> Iterator[str]:
 
 def _in_packages(path: str) -> bool:
     parts = path.replace("\\", "/").split("/")
-    pairs = zip(parts, parts[1:], strict=False)
+    pairs = pairwise(parts)
     return any(parent.endswith("-packages") and package in OWN for parent, package in pairs)
 
 

@@ -186,7 +186,7 @@ class TensorflowBackend:
         return run
 
     def custom_rules(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
-        """Tell whether a function decorated with `tf.custom_gradient` is called that TensorFlow and Keras did not write.
+        """Tell whether a `tf.custom_gradient` is called that TensorFlow and Keras did not write.
 
         The graph that tracing makes tells, and where something cannot be traced, such as a body in NumPy, where it
         raises: behind that, nothing is told.
@@ -201,9 +201,8 @@ class TensorflowBackend:
                 _tensors(f(inputs))
             except Exception as error:
                 found.append([(frame.filename, frame.name) for frame in extract_tb(error.__traceback__)])
-        for op in graph.get_operations():
-            if op.type == "IdentityN":
-                found.append([(frame.filename, frame.name) for frame in op.traceback])
+        applied = [op.traceback for op in graph.get_operations() if op.type == "IdentityN"]
+        found += [[(frame.filename, frame.name) for frame in traceback] for traceback in applied]
         return ("tf.custom_gradient",) if any(map(_is_custom, found)) else ()
 
     @contextmanager

@@ -295,7 +295,7 @@ class TorchBackend:
         return [odd for name, node in nodes if node in reached for odd in _odd_gradients(name, node, reached[node])]
 
     def compiled(self, f: Function, /) -> Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], list[Any]]]:
-        """Compile `f` by `torch.compile`, without a code generator behind it: capturing and differentiating is what counts.
+        """Compile `f` by `torch.compile` without a code generator: what it captures and differentiates is what counts.
 
         The tape is recorded through the compiled function. The function that is compiled has code of its own, so that
         no other one's compilations count towards a limit.
