@@ -12,11 +12,14 @@ from xcheck.budget import SECONDS, Budget
 from xcheck.comparison import Comparison
 from xcheck.contract import cotangents, gradients, reuse, transforms
 from xcheck.contract.subject import Subject, first_line
+from xcheck.derivatives import Reverse
 from xcheck.problem import Problem
 from xcheck.protocol import supports_custom_rules, supports_vjp
 from xcheck.rules import disagreement
 
 RAISES = "differentiating {title} raises {kind}: {line}"
+
+ONCE = "the backward of {title} runs once through a graph that is kept, and then raises {kind}: {line}"
 
 TIMES = 2.0
 """How many times what the check took before the contract may take besides, and no less than `LEAST`."""
@@ -81,14 +84,15 @@ def examine_contract(problem: Problem, budget: Budget, spent: float, wrong: bool
         problem: the function.
         budget: of the check.
         spent: seconds that the check took before.
-        wrong: whether a derivative was found to be wrong, by which everything else would be judged.
+        wrong: whether the rule was found to be no rule, such as one that is not linear: everything else would be
+            judged by it. Wrong values do not matter, since a rule is held against itself.
     """
     found = Contract()
-    allowed = max(TIMES * spent, LEAST, budget if isinstance(budget, float) else 0.0)
+    allowed = max(TIMES * spent, budget if isinstance(budget, float) else 0.0)
     limit = budget if isinstance(budget, float) else SECONDS
     once = problem.seconds or problem.first_seconds
     if wrong:
-        found.unchecked.append("contract: a rule is wrong as it is, and nothing else was asked of it")
+        found.unchecked.append("contract: a rule is broken as it is, and nothing else was asked of it")
     elif not supports_vjp(problem.backend):
         found.unchecked.append(f"contract: {problem.backend.name} has no reverse mode")
     elif once > limit:
@@ -108,8 +112,10 @@ def _examine(problem: Problem, found: Contract, allowed: float) -> None:
             found.unchecked.append(f"contract: no reverse rule ({type(error).__name__}: {first_line(error)})")
             return
         for name, rules in FAMILIES.items():
-            needed = getattr(problem.backend, "compile_seconds", 0.0) if name == "compiled" else 0.0
-            if perf_counter() - start + needed > allowed:
+            compiles = name == "compiled" and hasattr(problem.backend, "compile_seconds")
+            needed = problem.backend.compile_seconds if compiles else 0.0  # type: ignore[attr-defined]
+            least = 0.0 if compiles else LEAST
+            if perf_counter() - start + needed > max(allowed, least):
                 left.append(name)
             elif _holds(subject, name, rules, found):
                 held.append(name)
@@ -136,10 +142,20 @@ def _holds(subject: Subject, name: str, rules: tuple[Rule, ...], found: Contract
 
 
 def raised(problem: Problem, source: str, error: Exception) -> Comparison:
-    """Make a finding of a rule that raises as it is; there is no number to show but what is missing."""
+    """Make a finding of a rule that raises as it is; there are no numbers to show."""
     line = first_line(error)
-    own = line.startswith(f"{problem.backend.name}'s ")
-    reason = line if own else RAISES.format(title=problem.call.title, kind=type(error).__name__, line=line)
+    words = {"title": problem.call.title, "kind": type(error).__name__, "line": line}
+    reason = line if line.startswith(f"{problem.backend.name}'s ") else RAISES.format(**words)
+    if _runs_once(problem):
+        reason = ONCE.format(**words)
     one, none = np.ones(1, bool), np.full(1, np.nan)
     found = disagreement((source, "a derivative"), "derivative", one, none, none, none, reason, lambda _: "")
     return replace(found, worst=())
+
+
+def _runs_once(problem: Problem) -> bool:
+    try:
+        Reverse(problem).pull(np.ones(problem.m))
+    except Exception:
+        return False
+    return True

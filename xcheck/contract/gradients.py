@@ -34,13 +34,14 @@ def kinds(subject: Subject) -> Iterator[Comparison | str]:
                 yield CONVERTED.format(rule=rule, **words)
             elif what != "shape":  # one that broadcasts to the input's is summed by the framework, others raise
                 yield _of_kind(subject, place, KIND.format(**words), what, _bits(given), _bits(wanted))
-    assert supports_vjp(problem.backend)
+    backend, read = problem.backend, problem.backend.to_numpy
+    assert supports_vjp(backend)
     problem.pin()
-    _, pullback = problem.backend.vjp(problem.flat, problem.to_native(problem.x))
+    _, pullback = backend.vjp(problem.flat, problem.to_native(problem.x))
     for block, gradient in zip(problem.inputs.blocks, pullback(cotangents), strict=True):
         if gradient is None:
             continue
-        given = np.asarray(problem.backend.to_numpy(gradient)).dtype.name
+        given = np.asarray(read(gradient)).dtype.name
         if given != block.dtype.name:
             reason = KIND.format(what="dtype", given=given, place=block.name, wanted=block.dtype.name)
             yield _of_kind(subject, block.name, reason, "dtype", _bits(given), _bits(block.dtype.name))
@@ -85,7 +86,7 @@ def one_input(subject: Subject) -> Iterator[Comparison | str]:
 
 
 def _alone(subject: Subject, problem: Problem, k: int) -> tuple[RealArray, RealArray]:
-    backend, block = problem.backend, problem.inputs.blocks[k]
+    backend, read, block = problem.backend, problem.backend.to_numpy, problem.inputs.blocks[k]
     assert supports_vjp(backend)
     problem.pin()
     xs = problem.to_native(problem.x)
@@ -97,5 +98,5 @@ def _alone(subject: Subject, problem: Problem, k: int) -> tuple[RealArray, RealA
     (gradient,) = pullback(subject.graph(problem).cotangents(subject.weights[0]))
     expected = subject.pulled(problem)
     found = expected.copy()
-    found[block.slice] = 0.0 if gradient is None else block.pack(np.asarray(backend.to_numpy(gradient)))
+    found[block.slice] = 0.0 if gradient is None else block.pack(np.asarray(read(gradient)))
     return found, expected

@@ -36,8 +36,7 @@ def repeats(subject: Subject) -> Iterator[Comparison | str]:
     problem.pin()
     _, pullback = problem.backend.vjp(keep, problem.to_native(problem.x))
     before = _read(problem, kept[-1])
-    cotangents = subject.reverse.cotangents(weights)
-    first = gather(problem, list(pullback(cotangents)))
+    first = gather(problem, list(pullback(subject.reverse.cotangents(weights))))
     yield from _same(subject, first, subject.plain[0], NOT_REPEATABLE.format(vector="cotangent"), "by another graph")
     after = _read(problem, kept[-1])
     if before is not None and after is not None and not np.array_equal(before, after, equal_nan=True):
@@ -48,7 +47,7 @@ def repeats(subject: Subject) -> Iterator[Comparison | str]:
         if found is not None:
             yield found
     try:
-        again = gather(problem, list(pullback(cotangents)))
+        again = gather(problem, list(pullback(subject.reverse.cotangents(weights))))
     except Exception as error:
         yield subject.refused(error, "the backward runs once only, even where its graph is kept", "a second time")
         return

@@ -36,7 +36,7 @@ def mapped(subject: Subject) -> Iterator[Comparison | str]:
     other = subject.other or problem
     points = [problem, other, problem]
     weights = subject.weights[[0, 0, 1]]
-    name = f"{backend.name}/vmap"
+    name = f"{problem.backend.name}/vmap"
     try:
         values, gradients = _mapped(mapping, problem, np.array([p.x for p in points]), weights, subject)
     except Exception as error:
@@ -121,7 +121,7 @@ def compiled(subject: Subject) -> Iterator[Comparison | str]:
     try:
         values, gradients = _compiled(backend, subject, points)
     except Exception as error:
-        yield f"{backend.name}, compiled: not supported ({type(error).__name__}: {first_line(error)})"
+        yield f"{problem.backend.name}, compiled: not supported ({type(error).__name__}: {first_line(error)})"
         return
     yield from _hold(subject, points, subject.weights, values, gradients, COMPILED, "compiled")
 
