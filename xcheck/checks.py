@@ -339,8 +339,8 @@ def _examine(
         if order == 2:
             _check_second_order(arena, found)
         if found.owes:
-            wrong = any(c.verdict is Verdict.DISAGREE and c.reason for c in found.comparisons)
-            found.hold_to(examine_contract(arena.problem, arena.budget, perf_counter() - start, wrong))
+            broken = any(c.verdict is Verdict.DISAGREE and c.reason for c in found.comparisons)
+            found.hold_to(examine_contract(arena.problem, arena.budget, perf_counter() - start, broken))
     return found
 
 

@@ -29,8 +29,10 @@ LEAST = 0.25
 
 Rule = Callable[[Subject], Iterator[Comparison | str]]
 
+REPEATED = "repeated backward"
+
 FAMILIES: dict[str, tuple[Rule, ...]] = {
-    "repeated backward": (reuse.repeats,),
+    REPEATED: (reuse.repeats,),
     "layouts of the cotangent": (cotangents.layouts,),
     "zero": (cotangents.zero,),
     "one output alone": (cotangents.one_output,),
@@ -75,7 +77,7 @@ def owes_contract(problem: Problem, asked: bool | None) -> bool:
         return False
 
 
-def examine_contract(problem: Problem, budget: Budget, spent: float, wrong: bool) -> Contract:
+def examine_contract(problem: Problem, budget: Budget, spent: float, broken: bool) -> Contract:
     """Examine what a reverse rule owes.
 
     Costs about twenty evaluations in reverse mode and thirty pullbacks, and for JAX and TensorFlow one compilation.
@@ -84,44 +86,54 @@ def examine_contract(problem: Problem, budget: Budget, spent: float, wrong: bool
         problem: the function.
         budget: of the check.
         spent: seconds that the check took before.
-        wrong: whether the rule was found to be no rule, such as one that is not linear: everything else would be
-            judged by it. Wrong values do not matter, since a rule is held against itself.
+        broken: whether the rule was found to be no linear map, or not to repeat itself: only the latter is looked at
+            then, since everything else would be judged by it. Wrong values do not matter: it is held against itself.
     """
     found = Contract()
-    allowed = max(TIMES * spent, budget if isinstance(budget, float) else 0.0)
-    limit = budget if isinstance(budget, float) else SECONDS
+    given = budget if isinstance(budget, float) else None
+    limit = SECONDS if given is None else given
     once = problem.seconds or problem.first_seconds
-    if wrong:
-        found.unchecked.append("contract: a rule is broken as it is, and nothing else was asked of it")
-    elif not supports_vjp(problem.backend):
+    if not supports_vjp(problem.backend):
         found.unchecked.append(f"contract: {problem.backend.name} has no reverse mode")
-    elif once > limit:
+        return found
+    if once > limit:
         found.unchecked.append(f"contract: one evaluation takes {once:.2g} s, and the budget is {limit:g} s")
-    else:
-        _examine(problem, found, allowed)
-    return found
-
-
-def _examine(problem: Problem, found: Contract, allowed: float) -> None:
-    start = perf_counter()
-    held, left = [], []
+        return found
     with np.errstate(all="ignore"):
         try:
             subject = Subject(problem)
+        except NotImplementedError as error:
+            found.unchecked.append(f"contract: no reverse rule ({first_line(error)})")
         except Exception as error:
-            found.unchecked.append(f"contract: no reverse rule ({type(error).__name__}: {first_line(error)})")
-            return
-        for name, rules in FAMILIES.items():
-            compiles = name == "compiled" and hasattr(problem.backend, "compile_seconds")
-            needed = problem.backend.compile_seconds if compiles else 0.0  # type: ignore[attr-defined]
-            least = 0.0 if compiles else LEAST
-            if perf_counter() - start + needed > max(allowed, least):
-                left.append(name)
-            elif _holds(subject, name, rules, found):
-                held.append(name)
+            found.unchecked.append(f"contract: the rule raises {type(error).__name__} ({first_line(error)})")
+        else:
+            _examine(subject, found, max(TIMES * spent, given or 0.0), broken)
+    return found
+
+
+def _examine(subject: Subject, found: Contract, allowed: float, broken: bool) -> None:
+    start = perf_counter()
+    held, left = [], []
+    compiling = float(getattr(subject.problem.backend, "compile_seconds", 0.0))
+    for name, rules in FAMILIES.items():
+        taken = perf_counter() - start
+        if broken and name != REPEATED:
+            left.append(name)
+        elif name == "compiled" and compiling and taken + compiling > allowed:
+            found.unchecked.append(
+                f"contract, compiled: takes {compiling:g} s or more; with budget={2 * compiling:g} it is done"
+            )
+        elif taken > max(allowed, LEAST):
+            left.append(name)
+        elif _holds(subject, name, rules, found):
+            held.append(name)
     if held:
         found.notes.append(f"contract: {'; '.join(held)}: as it should be")
-    found.unchecked += [f"contract, {name}: more than {allowed:.2g} s; a larger budget= allows it" for name in left]
+    if left:
+        why = (
+            "the rule is broken as it is" if broken else f"it took {allowed:.2g} s so far; a larger budget= allows more"
+        )
+        found.unchecked.append(f"contract, {'; '.join(left)}: {why}")
 
 
 def _holds(subject: Subject, name: str, rules: tuple[Rule, ...], found: Contract) -> bool:
