@@ -629,7 +629,7 @@ def test_right_operators_of_jax_have_no_finding(jax: Any) -> None:
     jnp = jax.numpy
     sine = jax.custom_vjp(jnp.sin)
     sine.defvjp(lambda x: (jnp.sin(x), x), lambda x, g: (g * jnp.cos(x),))
-    tangent = jax.custom_jvp(jnp.tanh)
+    tangent = jax.custom_jvp(lambda x: jnp.tanh(x))
     tangent.defjvps(lambda t, y, x: t * (1 - y**2))
     turn = jax.custom_vjp(jnp.exp)
     turn.defvjp(lambda z: (jnp.exp(z),) * 2, lambda y, g: (g * y,))

@@ -197,7 +197,10 @@ class JaxBackend:
         return run
 
     def custom_rules(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
-        """Name the `jax.custom_vjp`, `jax.custom_jvp` and `custom_transpose` of `f`'s jaxpr that JAX did not write."""
+        """Name the `jax.custom_vjp`, `jax.custom_jvp` and so on in `f`'s jaxpr that are not all JAX's own code.
+
+        The files where function and rule were written tell.
+        """
         import jax
 
         with _scope(xs):
@@ -221,10 +224,10 @@ def _custom_names(jaxpr: Any) -> Iterator[str]:
     """Walk through a jaxpr and those inside of it."""
     for equation in jaxpr.eqns:
         if equation.primitive.name.startswith(("custom_vjp", "custom_jvp", "custom_transpose", "custom_lin")):
-            information = [getattr(value, "debug_info", None) for value in equation.params.values()]
-            inside = next((i for i in information if i is not None and i.func_filename), None)
-            if inside is not None and not _in_packages(inside.func_filename):
-                yield str(inside.func_name)
+            known = [getattr(value, "debug_info", None) for value in equation.params.values()]
+            users = [i for i in known if i is not None and i.func_filename and not _in_packages(i.func_filename)]
+            if users:
+                yield str(users[0].func_name)
         for value in equation.params.values():
             for part in value if isinstance(value, (tuple, list)) else (value,):
                 inner = getattr(part, "jaxpr", part)
