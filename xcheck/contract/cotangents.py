@@ -29,14 +29,15 @@ def layouts(subject: Subject) -> Iterator[Comparison | str]:
     if not supports_layouts(backend):
         return
     equal = np.full(subject.problem.m, unit_cotangent(subject.problem))
-    for cotangent in (subject.weights[0], equal):
+    first = subject.weights[0]
+    for cotangent in (first, equal):
         for layout in _names(subject, backend, cotangent):
             if (layout == "expanded") is not (cotangent is equal):
                 continue
             how = f"pulled back from a cotangent that is {layout}"
             try:
                 found = subject.compare(
-                    lambda p, w=cotangent, k=layout: _in_memory(subject, backend, p, w, k),  # type: ignore[misc]
+                    lambda p, w=cotangent, k=layout: _in_memory(subject, backend, p, w, k, w is first),  # type: ignore[misc]
                     LAYOUT.format(layout=layout),
                     how,
                     "itself, contiguous",
@@ -55,13 +56,13 @@ def _names(subject: Subject, backend: SupportsLayouts, cotangent: RealArray) -> 
 
 
 def _in_memory(
-    subject: Subject, backend: SupportsLayouts, problem: Problem, cotangent: RealArray, layout: str
+    subject: Subject, backend: SupportsLayouts, problem: Problem, cotangent: RealArray, layout: str, known: bool
 ) -> tuple[RealArray, RealArray]:
     graph = subject.graph(problem)
     natives: list[Native] = []
     for plain, array in zip(graph.cotangents(cotangent), problem.outputs.unpack(cotangent), strict=True):
         natives.append(backend.layouts(array, like=plain).get(layout, plain))
-    return graph.pull_native(natives), graph.pull(cotangent)
+    return graph.pull_native(natives), subject.pulled(problem) if known else graph.pull(cotangent)
 
 
 def zero(subject: Subject) -> Iterator[Comparison | str]:
@@ -88,6 +89,8 @@ def _push_zero(subject: Subject) -> Comparison | None:
     problem = subject.problem
     try:
         found = Forward(problem).push(np.zeros(problem.n))
+        if not np.any(found):
+            return None
         other = Forward(problem).push(problem.scale)
     except Exception:  # which the check of forward mode tells
         return None

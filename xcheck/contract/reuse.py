@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -75,41 +74,46 @@ def _read(problem: Problem, xs: Sequence[Native]) -> RealArray | None:
 
 def other_data(subject: Subject) -> Iterator[Comparison | str]:
     """Call the function with other data between forward and backward, and go back to the first data afterwards."""
-    other, weights = subject.other, subject.weights[0]
-    if other is None:
+    if subject.elsewhere is None:
         yield "contract: there are no other data for which the function runs; its uses one after the other are untested"
         return
+    other = subject.elsewhere[0].problem
 
     def late(problem: Problem) -> tuple[RealArray, RealArray]:
-        graph = Reverse(problem)
-        Reverse(other)
-        return graph.pull(weights), subject.pulled(problem)
+        if problem is subject.problem:  # the other data came after its graph
+            return subject.reverse.pull(subject.weights[0]), subject.plain[0]
+        return subject.plain[0], subject.pulled(problem)
 
     def back(problem: Problem) -> tuple[RealArray, RealArray]:
-        Reverse(other).pull(weights)
-        return Reverse(problem).pull(weights), subject.pulled(problem)
+        if problem is subject.problem:
+            return Reverse(problem).pull(subject.weights[0]), subject.plain[0]
+        return subject.plain[0], subject.pulled(problem)
+
+    def first(problem: Problem) -> tuple[RealArray, RealArray]:
+        if problem is other:  # its graph came before the others
+            return subject.elsewhere[0].pull(subject.weights[1]), subject.pulled(other, 1)  # type: ignore[index]
+        return subject.pulled(other, 1), Reverse(problem).pull(subject.weights[1])
 
     how = "pulled back after a call with other data"
-    for use, reason in ((late, STALE), (back, BACK)):
-        found = subject.compare(use, reason, how, "itself, before that")
+    for use, reason, at in ((late, STALE, None), (back, BACK, None), (first, STALE, other)):
+        found = subject.compare(use, reason, how, "itself, before that", at=at)
         if found is not None:
             yield found
 
 
 def two_uses(subject: Subject) -> Iterator[Comparison | str]:
-    """Use the function twice in one graph: at two points, and twice at one."""
+    """Use the function three times in one graph, twice at the same point, and on its own result."""
     if not subject.repeatable:
         return
-    other = subject.other
-    if other is not None:
-        partner = other
-        spaces = (subject.problem.inputs, subject.problem.inputs)
-
-        def apart(problem: Problem) -> tuple[RealArray, RealArray]:
-            return _at_two_points(subject, problem, partner)
-
-        yield from _tried(subject, apart, TWICE, "pulled back from f(x1) and f(x2)", spaces)
-    yield from _tried(subject, lambda p: _at_one_point(subject, p), TWICE, "pulled back from f(x) and f(x)")
+    how, count = "pulled back from f(x1), f(x1) and f(x2) in one graph", 1 if subject.other is None else 2
+    try:
+        found = subject.compare(
+            lambda p: _together(subject, p), TWICE, how, "each use alone", copies=(subject.problem.inputs,) * count
+        )
+    except Exception as error:
+        found = subject.refused(error, "the rule cannot be used twice in one graph", how)
+    if found is not None:
+        yield found
     if _chains(subject.problem):
         try:
             found = subject.compare(lambda p: _chained(subject, p), CHAINED, "pulled back from f(f(x))")
@@ -119,41 +123,25 @@ def two_uses(subject: Subject) -> Iterator[Comparison | str]:
             yield found
 
 
-def _tried(subject: Subject, use: Any, reason: str, how: str, spaces: Any = ()) -> Iterator[Comparison]:
-    try:
-        found = subject.compare(use, reason, how, "both uses alone", copies=spaces)
-    except Exception as error:
-        found = subject.refused(error, "the rule cannot be used twice in one graph", how)
-    if found is not None:
-        yield found
-
-
-def _at_two_points(subject: Subject, problem: Problem, other: Problem) -> tuple[RealArray, RealArray]:
-    backend, count = problem.backend, len(problem.inputs.blocks)
+def _together(subject: Subject, problem: Problem) -> tuple[RealArray, RealArray]:
+    backend, n, other = problem.backend, len(problem.inputs.blocks), subject.other
     assert supports_vjp(backend)
     problem.pin()
+    xs = problem.to_native(problem.x) + ([] if other is None else other.to_native(other.x))
 
-    def both(xs: Sequence[Native]) -> list[Native]:
-        return [*problem.flat(xs[:count]), *problem.flat(xs[count:])]
+    def uses(xs: Sequence[Native]) -> list[Native]:
+        first, second = xs[:n], xs[n:]
+        return [*problem.flat(first), *problem.flat(first), *(problem.flat(second) if second else ())]
 
-    _, pullback = backend.vjp(both, [*problem.to_native(problem.x), *other.to_native(other.x)])
-    first, second = (Reverse(p) for p in (problem, other))
-    w, v = subject.weights
-    gradients = list(pullback([*first.cotangents(w), *second.cotangents(v)]))
-    found = np.concatenate([gather(problem, gradients[:count]), gather(problem, gradients[count:])])
-    return found, np.concatenate([subject.pulled(problem), second.pull(v)])
-
-
-def _at_one_point(subject: Subject, problem: Problem) -> tuple[RealArray, RealArray]:
-    backend = problem.backend
-    assert supports_vjp(backend)
-    problem.pin()
-    xs = problem.to_native(problem.x)
-    _, pullback = backend.vjp(lambda xs: [*problem.flat(xs), *problem.flat(xs)], xs)
-    graph = subject.graph(problem)
-    w, v = subject.weights
-    gradients = list(pullback([*graph.cotangents(w), *graph.cotangents(v)]))
-    return gather(problem, gradients), subject.pulled(problem, 0) + subject.pulled(problem, 1)
+    _, pullback = backend.vjp(uses, xs)
+    w, v = (subject.reverse.cotangents(weights) for weights in subject.weights)
+    gradients = list(pullback([*w, *v, *(() if other is None else subject.reverse.cotangents(subject.weights[1]))]))
+    parts = [gradients[:n], gradients[n:]][: 1 if other is None else 2]
+    alone = [
+        subject.pulled(problem) + subject.pulled(problem, 1),
+        *([] if other is None else [subject.pulled(other, 1)]),
+    ]
+    return np.concatenate([gather(problem, part) for part in parts]), np.concatenate(alone)
 
 
 def _chains(problem: Problem) -> bool:

@@ -62,11 +62,15 @@ class Subject:
 
     def pulled(self, problem: Problem, k: int = 0) -> RealArray:
         """Pull the k-th cotangent back plainly; that of the point itself is known."""
-        return self.plain[k] if problem is self.problem else Reverse(problem).pull(self.weights[k])
+        if problem is self.problem:
+            return np.asarray(self.plain[k])
+        if k == 1 and self.elsewhere is not None and problem is self.elsewhere[0].problem:
+            return self.elsewhere[1]
+        return Reverse(problem).pull(self.weights[k])
 
     @cached_property
-    def other(self) -> Problem | None:
-        """The problem at other data, for which the function and its rule run; None if there are none.
+    def elsewhere(self) -> tuple[Reverse, RealArray] | None:
+        """A graph at other data, for which the function and its rule run, and its second pullback; None if none run.
 
         The entries of every array go one place on and grow by an eighth, or just grow where that is no point of the
         domain.
@@ -75,15 +79,21 @@ class Subject:
             [np.roll(self.problem.x[b.slice], 1 + b.is_complex) for b in self.problem.inputs.blocks]
         )
         for x in (MOVED * rolled, MOVED * self.problem.x):
-            beside = replace(self.problem, x=x)
             try:
-                value = beside.values_quietly(x[None])[0]
-                gradient = Reverse(beside).pull(self.weights[0])
+                graph = Reverse(replace(self.problem, x=x))
+                gradient = graph.pull(self.weights[1])
             except Exception:  # outside of the domain, or of another shape there
                 continue
-            if np.all(np.isfinite(value)) and np.all(np.isfinite(gradient)) and not np.array_equal(x, self.problem.x):
-                return replace(beside, y=value)
+            finite = np.all(np.isfinite(graph.outputs)) and np.all(np.isfinite(gradient))
+            if finite and not np.array_equal(x, self.problem.x):
+                graph.problem.y = graph.outputs
+                return graph, gradient
         return None
+
+    @property
+    def other(self) -> Problem | None:
+        """The problem at those data."""
+        return None if self.elsewhere is None else self.elsewhere[0].problem
 
     @property
     def repeatable(self) -> bool:

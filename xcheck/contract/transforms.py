@@ -9,7 +9,6 @@ import numpy as np
 
 from xcheck.comparison import Comparison
 from xcheck.contract.subject import Subject, first_line
-from xcheck.derivatives import Reverse
 from xcheck.problem import Problem
 from xcheck.protocol import (
     Function,
@@ -28,14 +27,13 @@ PLAIN = "one by one and uncompiled"
 
 
 def mapped(subject: Subject) -> Iterator[Comparison | str]:
-    """Map the function and its pullback over three points, and hold them against one point after the other."""
+    """Map the function and its pullback over two points, and hold them against one point after the other."""
     problem, backend = subject.problem, subject.problem.backend
     if not supports_batch(backend) or not subject.repeatable:
         return
     mapping: Callable[[Function], Function] = backend.mapped if supports_mapped(backend) else backend.batch
-    other = subject.other or problem
-    points = [problem, other, problem]
-    weights = subject.weights[[0, 0, 1]]
+    points = [problem, subject.other or problem]
+    weights = subject.weights
     name = f"{problem.backend.name}/vmap"
     try:
         values, gradients = _mapped(mapping, problem, np.array([p.x for p in points]), weights, subject)
@@ -47,7 +45,7 @@ def mapped(subject: Subject) -> Iterator[Comparison | str]:
             return
         gradients = None
         yield f"{name} of the rule: not supported ({type(error).__name__}: {first_line(error)})"
-    yield from _hold(subject, points, weights, values, gradients, MAPPED, f"by {name}")
+    yield from _hold(subject, points, values, gradients, MAPPED, f"by {name}")
 
 
 def _mapped(
@@ -84,7 +82,6 @@ def _mapped_values(mapping: Callable[[Function], Function], problem: Problem, po
 def _hold(
     subject: Subject,
     points: Sequence[Problem],
-    weights: RealArray,
     values: RealArray,
     gradients: RealArray | None,
     how: str,
@@ -93,18 +90,18 @@ def _hold(
     """Hold values and gradients of several points against those of one after the other, values first."""
     for problem, value in zip(points, values, strict=True):
 
-        def evaluate(p: Problem, found: RealArray = value) -> tuple[RealArray, RealArray]:
-            return found, p.values(p.x[None])[0]
+        def evaluate(p: Problem, found: RealArray = value, at: Problem = problem) -> tuple[RealArray, RealArray]:
+            return found, p.y if p is at else p.values(p.x[None])[0]
 
         outputs = (problem.outputs,)
         wrong = subject.compare(evaluate, VALUES.format(how=how), by, PLAIN, "value", outputs, problem)
         if wrong is not None:
             yield wrong
             return
-    for problem, weight, gradient in zip(points, weights, () if gradients is None else gradients, strict=False):
+    for k, (problem, gradient) in enumerate(zip(points, () if gradients is None else gradients, strict=False)):
 
-        def pull(p: Problem, w: RealArray = weight, found: RealArray = gradient) -> tuple[RealArray, RealArray]:
-            return found, Reverse(p).pull(w)
+        def pull(p: Problem, k: int = k, found: RealArray = gradient) -> tuple[RealArray, RealArray]:
+            return found, subject.pulled(p, k)
 
         wrong = subject.compare(pull, GRADIENTS.format(how=how), f"pulled back {by}", PLAIN, at=problem)
         if wrong is not None:
@@ -123,7 +120,7 @@ def compiled(subject: Subject) -> Iterator[Comparison | str]:
     except Exception as error:
         yield f"{problem.backend.name}, compiled: not supported ({type(error).__name__}: {first_line(error)})"
         return
-    yield from _hold(subject, points, subject.weights, values, gradients, COMPILED, "compiled")
+    yield from _hold(subject, points, values, gradients, COMPILED, "compiled")
 
 
 def _compiled(backend: SupportsCompiled, subject: Subject, points: Sequence[Problem]) -> tuple[RealArray, RealArray]:
