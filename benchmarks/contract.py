@@ -2,7 +2,8 @@
 
     python benchmarks/contract.py [--repeats 15] [--framework torch]
 
-A ratio of 3 means that the contract takes twice what the check takes by itself. Absolute times depend on the machine.
+A ratio of 3 means that the contract takes twice what the check takes by itself. Times are the processor's,
+since the clock tells little on a busy machine; they depend on it all the same.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 from collections.abc import Callable
 from importlib import import_module
 from statistics import median
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import click
@@ -114,14 +115,14 @@ FRAMEWORKS = {"torch": of_torch, "jax": of_jax, "tensorflow": of_tensorflow}
 
 
 def time_both(f: Callable[..., Any], inputs: tuple[Any, ...], backend: str, repeats: int) -> tuple[float, float]:
-    """Check without and with the contract in turn, after a warm-up of each; returns median seconds."""
+    """Check without and with the contract in turn, after a warm-up of each; returns median seconds of the processor."""
     times: dict[bool, list[float]] = {False: [], True: []}
     for k in range(repeats + 1):
         for contract in times:
-            start = perf_counter()
+            start = process_time()
             report = xcheck.check(f, *inputs, backend=backend, contract=contract, raises=False)
             if k:
-                times[contract].append(perf_counter() - start)
+                times[contract].append(process_time() - start)
             if not report.ok:
                 raise click.ClickException(str(report))
     return median(times[False]), median(times[True])

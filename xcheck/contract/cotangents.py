@@ -10,12 +10,15 @@ from xcheck.comparison import Comparison
 from xcheck.contract.subject import Subject, first_line, gather
 from xcheck.derivatives import Forward, Reverse, unit_cotangent
 from xcheck.problem import Problem
-from xcheck.protocol import Native, RealArray, SupportsLayouts, supports_jvp, supports_layouts, supports_vjp
+from xcheck.protocol import Native, RealArray, supports_jvp, supports_layouts, supports_vjp
 from xcheck.rules import disagreement, in_place
 
 LAYOUT = "the rule depends on how the cotangent lies in memory: {layout}, it gives other values than contiguous"
 ZERO = "a {vector} of zero has to give zero, and does not: the product goes on into others, and spoils them"
 ALONE = "with {name} used and the other outputs not, the rule gives other values than with cotangents of zero for those"
+EXPANDED = "expanded"
+"""The layout of stride 0, which only a cotangent of equal entries has."""
+
 MANY = 8
 """Outputs that are used alone; of more, the first."""
 
@@ -25,44 +28,47 @@ def layouts(subject: Subject) -> Iterator[Comparison | str]:
     changed = in_place(subject.problem, subject.reverse, subject.weights[0])
     if changed is not None:
         yield changed
-    backend = subject.problem.backend
-    if not supports_layouts(backend):
+    if not supports_layouts(subject.problem.backend):
         return
-    equal = np.full(subject.problem.m, unit_cotangent(subject.problem))
-    first = subject.weights[0]
-    for cotangent in (first, equal):
-        for layout in _names(subject, backend, cotangent):
-            if (layout == "expanded") is not (cotangent is equal):
-                continue
-            how = f"pulled back from a cotangent that is {layout}"
-            try:
-                found = subject.compare(
-                    lambda p, w=cotangent, k=layout: _in_memory(subject, backend, p, w, k, w is first),  # type: ignore[misc]
-                    LAYOUT.format(layout=layout),
-                    how,
-                    "itself, contiguous",
-                )
-            except Exception as error:
-                kind, line = type(error).__name__, first_line(error)
-                yield f"{subject.source} raises {kind} for a cotangent that is {layout}: {line}"
-                continue
-            if found is not None:
-                yield found
+    first, equal = subject.weights[0], np.full(subject.problem.m, unit_cotangent(subject.problem))
+    yield from _laid_out(
+        subject, first, subject.plain[0], [name for name in _names(subject, first) if name != EXPANDED]
+    )
+    if EXPANDED in _names(subject, equal):
+        yield from _laid_out(subject, equal, subject.reverse.pull(equal), [EXPANDED])
 
 
-def _names(subject: Subject, backend: SupportsLayouts, cotangent: RealArray) -> list[str]:
+def _laid_out(subject: Subject, cotangent: RealArray, plain: RealArray, names: list[str]) -> Iterator[Comparison | str]:
+    for layout in names:
+
+        def use(problem: Problem, layout: str = layout) -> tuple[RealArray, RealArray]:
+            if problem is not subject.problem:
+                return plain, Reverse(problem).pull(cotangent)
+            return subject.reverse.pull_native(_in_memory(subject, cotangent, layout)), plain
+
+        reason, how = LAYOUT.format(layout=layout), f"pulled back from a cotangent that is {layout}"
+        try:
+            found = subject.compare(use, reason, how, "itself, contiguous")
+        except Exception as error:
+            kind, line = type(error).__name__, first_line(error)
+            yield f"{subject.source} raises {kind} for a cotangent that is {layout}: {line}"
+            continue
+        if found is not None:
+            yield found
+
+
+def _names(subject: Subject, cotangent: RealArray) -> list[str]:
+    backend = subject.problem.backend
+    assert supports_layouts(backend)
     arrays = subject.problem.outputs.unpack(cotangent)
     return list(dict.fromkeys(name for array in arrays for name in backend.layouts(array)))
 
 
-def _in_memory(
-    subject: Subject, backend: SupportsLayouts, problem: Problem, cotangent: RealArray, layout: str, known: bool
-) -> tuple[RealArray, RealArray]:
-    graph = subject.graph(problem)
-    natives: list[Native] = []
-    for plain, array in zip(graph.cotangents(cotangent), problem.outputs.unpack(cotangent), strict=True):
-        natives.append(backend.layouts(array, like=plain).get(layout, plain))
-    return graph.pull_native(natives), subject.pulled(problem) if known else graph.pull(cotangent)
+def _in_memory(subject: Subject, cotangent: RealArray, layout: str) -> list[Native]:
+    backend, arrays = subject.problem.backend, subject.problem.outputs.unpack(cotangent)
+    assert supports_layouts(backend)
+    plain = subject.reverse.cotangents(cotangent)
+    return [backend.layouts(a, like=g).get(layout, g) for a, g in zip(arrays, plain, strict=True)]
 
 
 def zero(subject: Subject) -> Iterator[Comparison | str]:
@@ -79,7 +85,7 @@ def zero(subject: Subject) -> Iterator[Comparison | str]:
         found = subject.refused(error, "the rule has to take a cotangent of zero", "pulled back from zero")
     if found is not None:
         yield found
-    if supports_jvp(problem.backend):
+    if subject.forward and supports_jvp(problem.backend):
         pushed = _push_zero(subject)
         if pushed is not None:
             yield pushed

@@ -24,8 +24,8 @@ ONCE = "the backward of {title} runs once through a graph that is kept, and then
 TIMES = 2.0
 """How many times what the check took before the contract may take besides, and no less than `LEAST`."""
 
-LEAST = 0.25
-"""Seconds that the contract may take in any case: what a compiler needs for a small function."""
+LEAST = SECONDS
+"""Seconds that the contract may take in any case: frameworks compile operators at their first use."""
 
 Rule = Callable[[Subject], Iterator[Comparison | str]]
 
@@ -77,7 +77,9 @@ def owes_contract(problem: Problem, asked: bool | None) -> bool:
         return False
 
 
-def examine_contract(problem: Problem, budget: Budget, spent: float, broken: bool) -> Contract:
+def examine_contract(
+    problem: Problem, budget: Budget, spent: float, broken: bool = False, forward: bool = True
+) -> Contract:
     """Examine what a reverse rule owes.
 
     Costs about twenty evaluations in reverse mode and thirty pullbacks, and for JAX and TensorFlow one compilation.
@@ -88,6 +90,7 @@ def examine_contract(problem: Problem, budget: Budget, spent: float, broken: boo
         spent: seconds that the check took before.
         broken: whether the rule was found to be no linear map, or not to repeat itself: only the latter is looked at
             then, since everything else would be judged by it. Wrong values do not matter: it is held against itself.
+        forward: whether there is a forward rule.
     """
     found = Contract()
     given = budget if isinstance(budget, float) else None
@@ -101,7 +104,7 @@ def examine_contract(problem: Problem, budget: Budget, spent: float, broken: boo
         return found
     with np.errstate(all="ignore"):
         try:
-            subject = Subject(problem)
+            subject = Subject(problem, forward)
         except NotImplementedError as error:
             found.unchecked.append(f"contract: no reverse rule ({first_line(error)})")
         except Exception as error:
@@ -131,7 +134,9 @@ def _examine(subject: Subject, found: Contract, allowed: float, broken: bool) ->
         found.notes.append(f"contract: {'; '.join(held)}: as it should be")
     if left:
         why = (
-            "the rule is broken as it is" if broken else f"it took {allowed:.2g} s so far; a larger budget= allows more"
+            "the rule is broken as it is"
+            if broken
+            else f"it took more than {max(allowed, LEAST):.2g} s; budget= allows more"
         )
         found.unchecked.append(f"contract, {'; '.join(left)}: {why}")
 

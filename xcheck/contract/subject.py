@@ -42,15 +42,17 @@ class Subject:
         reverse: a graph.
         weights: cotangents of random signs, shape (2, m).
         plain: what the graph pulls them back to, shape (2, n).
+        forward: whether there is a forward rule as well.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, forward: bool = True) -> None:
         """Run the function in reverse mode, and pull two cotangents back.
 
         Raises:
             NotImplementedError: there is no reverse rule.
         """
         self.problem = problem
+        self.forward = forward
         self.source = f"{problem.backend.name}/vjp"
         self.reverse = Reverse(problem)
         self.weights = signed_probes(np.random.default_rng(17), 2, problem.m) * unit_cotangent(problem)
