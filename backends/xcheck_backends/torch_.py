@@ -8,6 +8,7 @@ functions may themselves differentiate (forces from an energy); outputs are deta
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import warnings
@@ -311,7 +312,7 @@ class TorchBackend:
             traced = torch.compile(entry, backend="aot_eager", dynamic=False)
 
         def run(xs: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _quiet("torch._dynamo"):
                 warnings.simplefilter("ignore")  # of what is inside torch
                 ys, pullback = self.vjp(lambda zs: traced(*zs), xs)
                 return ys, pullback(cotangents)
@@ -422,6 +423,18 @@ def _require_second_rule(gradients: Sequence[Any]) -> None:
         following = {n for n, _ in node.next_functions if n is not None} - seen
         seen |= following
         todo += following
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep what a part of torch logs of its own decisions, and no errors, from the user."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 OWN = ("torch.", "xcheck_backends.")
