@@ -679,3 +679,69 @@ def test_frameworks_own_rules_are_nobodys(jax: Any, tf: Any) -> None:
     for f, x, backend in ((jax.nn.silu, X, "jax"), (jax.nn.relu, X, "jax"), (tf.nn.silu, tf.constant(X), "tensorflow")):
         report = look(f, x, backend=backend)
         assert not any("contract" in line for line in (*report.notes, *report.unchecked)), str(report)
+
+
+# The anchors
+
+
+def test_an_input_whose_gradient_is_none_is_wrong_where_it_varies_and_else_named_unchecked(
+    torch: Any,
+) -> None:
+    class Half(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any, w: Any) -> Any:
+            ctx.save_for_backward(w)
+            return x * w
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * ctx.saved_tensors[0], None
+
+    x, w = torch.tensor(X[0]), torch.tensor(W[0])
+    both, one = look(Half.apply, x, w), look(Half.apply, x, w, wrt=0)
+    assert both.verdict is Verdict.DISAGREE
+    assert "torch returned None for: w" in both.comparisons[0].notes
+    assert one.ok
+    assert "w: held constant, not named in wrt=" in one.unchecked
+
+
+def test_an_intermediate_saved_on_the_context_shows_in_second_order(torch: Any) -> None:
+    class Saved(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.slope = torch.exp(x)
+            return ctx.slope.clone()
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * ctx.slope
+
+    x = torch.tensor(X[0])
+    assert look(Saved.apply, x).ok
+    report = look(Saved.apply, x, order=2)
+    wrong = [c.claim.source for c in report.comparisons if c.verdict is Verdict.DISAGREE]
+    assert wrong[0] == "torch/vjp of vjp", str(report)
+
+
+def test_renorm_to_nothing_has_no_slope(torch: Any) -> None:
+    report = look(lambda x: torch.renorm(x, 2, 0, 0.0), torch.zeros(2, 3, dtype=torch.float64), contract=True)
+    worst = report.comparisons[0].worst[0]
+    assert report.verdict is Verdict.DISAGREE
+    assert (worst.claimed, worst.measured) == (1.0, 0.0)
+
+
+def test_the_modulus_of_complex_numbers_is_right_twice_and_in_every_order_of_modes(torch: Any) -> None:
+    report = look(torch.abs, torch.complex(torch.tensor(X[0]), torch.tensor(W[0])), order=2, contract=True)
+    assert report.ok, str(report)
+    assert {"torch/vjp of vjp", "torch/vjp of jvp", "torch/jvp of jvp"} <= {c.claim.source for c in report.comparisons}
+
+
+def test_a_jacobian_inside_of_a_function_is_mapped_rightly_or_refused(torch: Any) -> None:
+    from torch.autograd.functional import jacobian
+
+    report = look(
+        lambda x: jacobian(lambda y: y.sin() * y.sum(), x, create_graph=True), torch.tensor(X[0]), contract=True
+    )
+    assert report.ok, str(report)
+    told = [line for line in report.notes if line.startswith(("torch/vmap", "contract: repeated"))]
+    assert any("vmap" in line for line in told), str(report)
