@@ -149,7 +149,8 @@ def check(
             rule that is no part of the framework: a `torch.autograd.Function`, a `torch.library` operator or a C++
             one on torch's tape; a `jax.custom_vjp` or `custom_jvp` in the jaxpr; a `tf.custom_gradient` that is
             reached when the function is traced. What hides from tape and trace is not told. It takes at most twice the
-            check's own time or a second, or the seconds of `budget`.
+            check's own time or a second, or the seconds of `budget`; `torch.compile` runs only if `budget` is given and
+            has the seconds for it.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator; the same seed gives the same report.
 
@@ -333,6 +334,8 @@ def _examine(
         found.unchecked.append("all derivatives: reference= has to be the same function first")
     elif written:
         _check_given(arena, derivatives, value_and_gradient, kwargs, found)
+        if contract:
+            found.unchecked.append("contract: a derivative was given, so the backend's own rule was not looked at")
     else:
         found.owes = owes_contract(arena.problem, contract)
         _check_backend(arena, found)
