@@ -24,6 +24,7 @@ from xcheck.causes import Rerun, explained
 from xcheck.claim import Claim
 from xcheck.comparison import Comparison, compare
 from xcheck.consistency import Modes, Undecided, judge_modes, neighbours, summarise_modes
+from xcheck.contract import Contract, examine_contract, owes_contract, raised
 from xcheck.derivatives import Forward, Reverse, forward_jacobian, is_linear, quantity_of, reduced, reverse_jacobian
 from xcheck.gauges.recognition import compared, free_phases
 from xcheck.given import Given, given_diagonal, given_gradient, given_jacobian, given_jvp, given_vjp
@@ -111,6 +112,7 @@ def check(
     budget: float | int | None = None,
     smooth_points: bool = False,
     baseline: str | PathLike[str] | Baseline | None = None,
+    contract: bool | None = None,
     raises: bool = True,
     seed: int = 0,
 ) -> Report:
@@ -148,6 +150,15 @@ def check(
         smooth_points: where the point has no derivative, check at a point nearby that has one, and say so.
         baseline: a file that `Report.save_baseline` wrote at this point, in whatever framework, or what `load_baseline`
             read from it. The value, and then every first derivative, is compared with it, to rounding and error bars.
+        contract: look at what a derivative rule owes beyond right values as well: the same gradient for cotangents in
+            any memory, for one output or one input alone, after a call with other data, twice in one graph, under
+            vmap and compiled; zero for zero; the inputs, what the forward saved and the cotangent unchanged; the
+            input's dtype. A broken one disagrees, what is not supported is noted. None does so if the function has a
+            rule that is no part of the framework: a `torch.autograd.Function`, a `torch.library` operator or a C++
+            one on torch's tape; a `jax.custom_vjp` or `custom_jvp` in the jaxpr; a `tf.custom_gradient` that is
+            reached when the function is traced. What hides from tape and trace is not told. It takes at most twice the
+            check's own time or a second, or the seconds of `budget`; `torch.compile` runs only if `budget` is given and
+            has the seconds for it.
         raises: raise on anything but agreement.
         seed: chooses the steps and pins every random generator; the same seed gives the same report.
 
@@ -165,6 +176,8 @@ def check(
     __tracebackhide__ = True
     given = {"gradient": gradient, "jacobian": jacobian, "diagonal": diagonal, "vjp": vjp, "jvp": jvp}
     derivatives = {name: _require_derivative(name, g) for name, g in given.items() if g is not None}
+    if contract is not None and not isinstance(contract, bool):
+        raise TypeError(f"contract= must be True, False or None; given: {type(contract).__name__}.")
     _require_order(order, [*derivatives, *(["has_gradient"] if has_gradient else [])])
     if order == 2 and reference is not None:
         raise ValueError("order=2 takes no reference=: it differentiates the function's own rule. Accepted: order=1.")
@@ -181,7 +194,7 @@ def check(
         start = perf_counter()
         with prepared(call, seed, witness, planned, reference) as arena:
             matched = None if saved is None else match(arena.problem, saved)
-            found = _examine(arena, derivatives, pair, fixed, order)
+            found = _examine(arena, derivatives, pair, fixed, order, contract)
             if matched is not None:
                 found.hold_against(arena.problem, matched)
             again = partial(test_power, call, arena.plan)
@@ -189,7 +202,7 @@ def check(
 
     def test_power(call: Call, plan: Plan, report: Report, trials: int, entries: int) -> Power:
         with prepared(call, seed, witness, planned, reference, plan) as arena:
-            found = _examine(arena, derivatives, pair, fixed, order)
+            found = _examine(arena, derivatives, pair, fixed, order, contract)
             again = _report(arena, found, bool(derivatives) or has_gradient, perf_counter())
             for problem in found.problems:
                 problem.remember()
@@ -277,6 +290,12 @@ class _Findings:
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     pull: Pull | None = None
+    owes: bool = False
+
+    def hold_to(self, contract: Contract) -> None:
+        self.add_all(contract.comparisons)
+        self.notes += contract.notes
+        self.unchecked += contract.unchecked
 
     def hold_against(self, problem: Problem, matched: Matched) -> None:
         own = [(one.recorded(), one.derive) for one in self.evidence]
@@ -310,7 +329,9 @@ def _examine(
     value_and_gradient: Derivative | None,
     kwargs: dict[str, Any],
     order: int,
+    contract: bool | None = False,
 ) -> _Findings:
+    start = perf_counter()
     call, written = arena.problem.call, bool(derivatives) or value_and_gradient is not None
     found = _Findings(unchecked=[*call.unchecked(), *arena.problem.output.unchecked], problems=_distinct(arena))
     other = compare_values(arena.twins) if arena.twins else None
@@ -321,10 +342,17 @@ def _examine(
         found.unchecked.append("all derivatives: reference= has to be the same function first")
     elif written:
         _check_given(arena, derivatives, value_and_gradient, kwargs, found)
+        if contract:
+            found.unchecked.append("contract: a derivative was given, so the backend's own rule was not looked at")
     else:
+        found.owes = owes_contract(arena.problem, contract)
         _check_backend(arena, found)
         if order == 2:
             _check_second_order(arena, found)
+        if found.owes:
+            forward = not any(line.startswith(f"{call.backend.name}/jvp: ") for line in found.unchecked)
+            broken = any(c.verdict is Verdict.DISAGREE and c.reason for c in found.comparisons)
+            found.hold_to(examine_contract(arena.problem, arena.budget, perf_counter() - start, broken, forward))
     return found
 
 
@@ -731,8 +759,10 @@ def _check_by_probes(arena: Arena, found: _Findings) -> None:
         except NotImplementedError as error:
             found.unchecked.append(f"{problem.backend.name}/{mode}: no rule ({first_line(error)})")
         except Exception as error:
-            if problem.order == 1:
+            if problem.order == 1 and not found.owes:
                 raise
+            if found.owes and mode == "vjp":
+                found.add(raised(problem, f"{problem.backend.name}/vjp", error))
             found.unchecked.append(
                 f"{problem.backend.name}/{mode}: raised {type(error).__name__} ({first_line(error)})"
             )
@@ -840,7 +870,9 @@ def _claim(arena: Arena, derive: Callable[[Problem], Claim], mode: str, found: _
     except NotImplementedError as error:
         found.unchecked.append(f"{source}: no rule ({first_line(error)})")
     except Exception as error:
-        if mode == "vjp" and problem.order == 1:
+        if mode == "vjp" and found.owes:
+            found.add(raised(problem, source, error))
+        elif mode == "vjp" and problem.order == 1:
             error.add_note(
                 f"xcheck: raised by {source} of {problem.call.title}. If an input is not meant to be differentiated, "
                 f"name the others in wrt=; those that vary are {', '.join(b.name for b in problem.inputs.blocks)}."

@@ -29,11 +29,16 @@ from xcheck.protocol import (
     Native,
     RealArray,
     SupportsBatch,
+    SupportsCompiled,
     SupportsConjugate,
+    SupportsCustomRules,
     SupportsJVP,
+    SupportsLayouts,
+    SupportsMapped,
     SupportsNamespace,
     SupportsPush,
     SupportsRandomState,
+    SupportsReturned,
     SupportsSecondOrder,
     SupportsTranspose,
     SupportsVJP,
@@ -70,7 +75,8 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
 
     Returns:
         What was verified: "value" always, and "jvp", "vjp", "pull", "push", "batch", "random_state", "transpose",
-        "conjugate", "namespace" where the backend has them.
+        "conjugate", "namespace", "mapped", "compiled", "custom_rules", "returned", "layouts" where the backend has
+        them.
 
     Raises:
         AssertionError: the backend broke the contract; the message names the backend, the scenario and the place.
@@ -94,6 +100,21 @@ def verify(backend: Backend, scenario: Scenario) -> tuple[str, ...]:
     if isinstance(backend, SupportsBatch):
         check.batch(backend)
         verified.append("batch")
+    if isinstance(backend, SupportsMapped):
+        check.mapped(backend)
+        verified.append("mapped")
+    if isinstance(backend, SupportsCompiled):
+        check.compiled(backend)
+        verified.append("compiled")
+    if isinstance(backend, SupportsCustomRules):
+        check.custom_rules(backend)
+        verified.append("custom_rules")
+    if isinstance(backend, SupportsReturned):
+        check.returned(backend)
+        verified.append("returned")
+    if isinstance(backend, SupportsLayouts):
+        check.layouts(backend)
+        verified.append("layouts")
     if isinstance(backend, SupportsRandomState):
         check.random_state(backend)
         verified.append("random_state")
@@ -306,6 +327,47 @@ class _Check:
             self._same(together[i], np.stack(parts), f"output {i} of the batched function")
         if isinstance(self.backend, SupportsVJP):
             self._batched_pullback(self.backend, backend)
+
+    def mapped(self, backend: SupportsMapped) -> None:
+        """Compare two points in one call with the same points one by one."""
+        points = [tuple((a * factor).astype(a.dtype) for a in self.scenario.inputs) for factor in (1.0, 0.5)]
+        single = [self._arrays(self.backend.value(self.scenario.function, self._natives(p))) for p in points]
+        stacked = self._natives([np.stack(column) for column in zip(*points, strict=True)])
+        together = self._arrays(backend.mapped(self.scenario.function)(stacked))
+        for i, parts in enumerate(zip(*single, strict=True)):
+            self._same(together[i], np.stack(parts), f"output {i} of the mapped function")
+
+    def compiled(self, backend: SupportsCompiled) -> None:
+        """Compare the value and every row of the Jacobian, with one compilation for all of them."""
+        run = backend.compiled(self.scenario.function)
+        for row in range(len(self.scenario.jacobian)):
+            xs, cotangents = self._natives(self.scenario.inputs), self._natives(_unit(self.scenario.value, row))
+            ys, gradients = run(xs, cotangents)
+            self._values(ys, "compiled")
+            found = self._vector(gradients, self.scenario.inputs, f"compiled, row {row}")
+            self._close(found, self.scenario.jacobian[row], f"compiled, row {row} of the Jacobian")
+            self._untouched(xs, "compiled")
+
+    def custom_rules(self, backend: SupportsCustomRules) -> None:
+        """The operators of every framework are no users'."""
+        names = list(backend.custom_rules(self.scenario.function, self._natives(self.scenario.inputs)))
+        self._require(not names, f"custom_rules names {names}, and the function has none")
+
+    def returned(self, backend: SupportsReturned) -> None:
+        """The frameworks' own rules return what they have to."""
+        cotangents = self._natives(_ones(a) for a in self.scenario.value)
+        told = list(backend.returned(self.scenario.function, self._natives(self.scenario.inputs), cotangents))
+        self._require(not told, f"returned tells {told} of operators of the framework")
+
+    def layouts(self, backend: SupportsLayouts) -> None:
+        """Every layout has the same values; what is expanded has to be equal throughout."""
+        for i, array in enumerate(self.scenario.inputs):
+            for source in (array, _ones(array)):
+                made = backend.layouts(source, like=self.backend.from_numpy(array))
+                for layout, native in made.items():
+                    self._same(self.backend.to_numpy(native), source, f"input {i}, {layout}", exact=True)
+                equal = bool(source.size) and bool(np.all(source == source.flat[0]))
+                self._require(equal or "expanded" not in made, f"layouts expands input {i}, whose entries differ")
 
     def _batched_pullback(self, reverse: SupportsVJP, batch: SupportsBatch) -> None:
         _, pullback = reverse.vjp(self.scenario.function, self._natives(self.scenario.inputs))

@@ -70,11 +70,14 @@ class Reverse:
         """Pull one cotangent `(m,)` back to `(n,)`; places of unconnected inputs hold 0."""
         return self.pull_native(self.cotangents(cotangent))
 
+    def gradients(self, cotangents: Sequence[Native]) -> list[Native | None]:
+        """Pull one cotangent back, made of native arrays, to native gradients; None marks an unconnected input."""
+        self.problem.pin()
+        return list(self._native(cotangents))
+
     def pull_native(self, cotangents: Sequence[Native]) -> RealArray:
         """Pull one cotangent back, made of native arrays."""
-        problem = self.problem
-        problem.pin()
-        gradients = list(self._native(cotangents))
+        problem, gradients = self.problem, self.gradients(cotangents)
         blocks = problem.inputs.blocks
         self.unconnected = tuple(b.name for b, g in zip(blocks, gradients, strict=True) if g is None)
         result = np.empty(problem.n)

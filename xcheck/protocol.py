@@ -14,7 +14,7 @@ attribute `complex_convention`, half a sentence for reports on what the framewor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
@@ -189,6 +189,62 @@ class SupportsConjugate(Protocol):
         """Convert an array to the dtype of another, in operations that every other method can see through."""
 
 
+@runtime_checkable
+class SupportsCustomRules(Protocol):
+    """Derivative rules that users wrote, told from the framework's own."""
+
+    def custom_rules(self, f: Function, xs: Sequence[Native], /) -> Sequence[str]:
+        """Name the rules that `f` uses at `xs` and that are no part of the framework, each once; () if there are none.
+
+        It costs one evaluation or one trace. What cannot be told, such as a rule behind a call into NumPy, is left out.
+        """
+
+
+@runtime_checkable
+class SupportsLayouts(Protocol):
+    """Arrays whose memory a rule can see."""
+
+    def layouts(self, array: NDArray[Any], /, like: Native | None = None) -> Mapping[str, Native]:
+        """Copy `array` into native arrays that lie differently in memory, by what the layouts are called.
+
+        All have the same values. "expanded", of stride 0, is there only if all entries of `array` are equal.
+        """
+
+
+@runtime_checkable
+class SupportsReturned(Protocol):
+    """Gradients as a user's rule returns them, where the framework converts them afterwards."""
+
+    def returned(
+        self, f: Function, xs: Sequence[Native], cotangents: Sequence[Native], /
+    ) -> Sequence[tuple[str, int, str, str, str]]:
+        """Pull `cotangents` back and tell which gradients were returned as something else than they have to be.
+
+        Each is told as (rule, position of the input, "dtype" or "shape" or "device", what was returned, what it has to
+        be).
+        """
+
+
+@runtime_checkable
+class SupportsCompiled(Protocol):
+    """Functions and their pullbacks, compiled.
+
+    A backend may have an attribute `compile_seconds`, what compiling takes at least, if that is longer than a check of
+    a small function.
+    """
+
+    def compiled(self, f: Function, /) -> Callable[[Sequence[Native], Sequence[Native]], tuple[Any, Any]]:
+        """Return `run(xs, cotangents) -> ys, gradients`, compiled as users compile; None marks what is unconnected."""
+
+
+@runtime_checkable
+class SupportsMapped(Protocol):
+    """Many points in one call, without compiling what `batch` compiles."""
+
+    def mapped(self, f: Function, /) -> Function:
+        """Return `f` mapped over a new leading axis of every input and output."""
+
+
 # `isinstance` says the same, but takes fifty microseconds in Python 3.11, and a check asks a dozen times.
 
 
@@ -235,3 +291,28 @@ def supports_namespace(backend: object) -> TypeGuard[SupportsNamespace]:
 def supports_conjugate(backend: object) -> TypeGuard[SupportsConjugate]:
     """Tell whether a backend conjugates arrays, and converts them to the dtype of others."""
     return callable(getattr(backend, "conjugate", None)) and callable(getattr(backend, "cast", None))
+
+
+def supports_custom_rules(backend: object) -> TypeGuard[SupportsCustomRules]:
+    """Tell whether a backend tells users' rules from its own."""
+    return callable(getattr(backend, "custom_rules", None))
+
+
+def supports_layouts(backend: object) -> TypeGuard[SupportsLayouts]:
+    """Tell whether a backend's arrays can lie differently in memory."""
+    return callable(getattr(backend, "layouts", None))
+
+
+def supports_returned(backend: object) -> TypeGuard[SupportsReturned]:
+    """Tell whether a backend tells what users' rules return."""
+    return callable(getattr(backend, "returned", None))
+
+
+def supports_compiled(backend: object) -> TypeGuard[SupportsCompiled]:
+    """Tell whether a backend compiles functions and their pullbacks."""
+    return callable(getattr(backend, "compiled", None))
+
+
+def supports_mapped(backend: object) -> TypeGuard[SupportsMapped]:
+    """Tell whether a backend maps functions without compiling them."""
+    return callable(getattr(backend, "mapped", None))

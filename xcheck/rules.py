@@ -146,7 +146,7 @@ class _Rule:
         def name(i: int) -> str:
             return f"{self.space.entry(i)} {self.verb} {how}"
 
-        return _disagreement((self.source, against), self.quantity, wrong, claimed, expected, bar, reason, name)
+        return disagreement((self.source, against), self.quantity, wrong, claimed, expected, bar, reason, name)
 
 
 def examine_reverse(
@@ -173,7 +173,7 @@ def examine_reverse(
     if wide is not None and wide is not problem:
         rule = replace(rule, wide=lambda: replace(_reverse_rule(wide, Reverse(wide), limit), shadow=True))
     with np.errstate(all="ignore"):
-        found = [_fault(rule), _layout(rule, reverse), _in_place(problem, reverse, rule.base[0])]
+        found = [_fault(rule), _layout(rule, reverse), in_place(problem, reverse, rule.base[0])]
     return [c for c in found if isinstance(c, Comparison)], [line for line in found if isinstance(line, str)]
 
 
@@ -420,7 +420,8 @@ def _layout(rule: _Rule, reverse: Reverse) -> Comparison | str | None:
     return rule.verdict(*found[0], "itself, contiguous", LAYOUT, "from a cotangent with other strides")
 
 
-def _in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Comparison | None:
+def in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Comparison | None:
+    """Tell whether a pullback writes to its cotangent; None if it does not. Costs one pullback."""
     natives = reverse.cotangents(cotangent)
     reverse.pull_native(natives)
     now = reverse.changed(natives, cotangent)
@@ -432,7 +433,7 @@ def _in_place(problem: Problem, reverse: Reverse, cotangent: RealArray) -> Compa
     def name(i: int) -> str:
         return f"cotangent of {problem.outputs.entry(i)} afterwards"
 
-    return _disagreement(sources, "cotangent", now != before, now, before, np.zeros(len(now)), IN_PLACE, name)
+    return disagreement(sources, "cotangent", now != before, now, before, np.zeros(len(now)), IN_PLACE, name)
 
 
 def compare_again(
@@ -458,7 +459,7 @@ def compare_again(
     if np.all(same):
         return None
     sources = (source, "itself, once more")
-    return _disagreement(sources, "derivative", ~same, now, before, np.zeros(before.size), NOT_THE_SAME, name)
+    return disagreement(sources, "derivative", ~same, now, before, np.zeros(before.size), NOT_THE_SAME, name)
 
 
 def examine_products(
@@ -547,7 +548,7 @@ def _compare_value(
     )
     name = problem.outputs.entry
     bars = np.zeros(problem.m)
-    return _disagreement((source, "the function"), "value", wrong, outputs, problem.y, bars, reason, name)
+    return disagreement((source, "the function"), "value", wrong, outputs, problem.y, bars, reason, name)
 
 
 def _apart(problem: Problem, outputs: RealArray, share: float) -> NDArray[np.bool_]:
@@ -564,7 +565,7 @@ def _apart(problem: Problem, outputs: RealArray, share: float) -> NDArray[np.boo
     return result
 
 
-def _disagreement(
+def disagreement(
     sources: tuple[str, str],
     quantity: str,
     wrong: NDArray[np.bool_],
@@ -574,6 +575,18 @@ def _disagreement(
     reason: str,
     name: Callable[[int], str],
 ) -> Comparison:
+    """Summarise what a rule says of itself that differs.
+
+    Args:
+        sources: whose rule it is, and what it is held against.
+        quantity: what is compared.
+        wrong: where it differs, shape (k,).
+        claimed: what the rule gives, shape (k,).
+        expected: what it should have given, shape (k,).
+        bar: by how much these may differ, shape (k,).
+        reason: what is wrong with the rule.
+        name: names a place.
+    """
     with np.errstate(all="ignore"):
         gap = np.nan_to_num(np.abs(claimed - expected), nan=np.inf)
     order = np.flatnonzero(wrong)[np.argsort(-gap[wrong], kind="stable")][:WORST]

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from traceback import extract_tb
 from typing import Any
 
 import numpy as np
@@ -204,6 +205,43 @@ class TensorflowBackend:
 
         return quiet
 
+    def compiled(self, f: Function, /) -> Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], list[Any]]]:
+        """Compile `f` and its pullback together by `tf.function`, without autograph: `f` may be anybody's."""
+        import tensorflow as tf
+
+        def both(xs: list[Any], cotangents: list[Any]) -> tuple[list[Any], list[Any]]:
+            ys, pullback = self.vjp(f, xs)
+            return ys, pullback(cotangents)
+
+        traced = tf.function(both, autograph=False)
+        traced._omit_frequent_tracing_warning = True
+
+        def run(xs: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            ys, gradients = traced(list(xs), list(cotangents))
+            return list(ys), list(gradients)
+
+        return run
+
+    def custom_rules(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
+        """Tell whether a `tf.custom_gradient` is called that TensorFlow and Keras did not write.
+
+        The graph that tracing makes tells, and where something cannot be traced, such as a body in NumPy, where it
+        raises: behind that, nothing is told.
+        """
+        import tensorflow as tf
+
+        found = []
+        graph = tf.__internal__.FuncGraph("custom_rules")
+        with graph.as_default():
+            inputs = [tf.compat.v1.placeholder(x.dtype, x.shape) for x in xs]
+            try:
+                _tensors(f(inputs))
+            except Exception as error:
+                found.append([(frame.filename, frame.name) for frame in extract_tb(error.__traceback__)])
+        applied = [op.traceback for op in graph.get_operations() if op.type == "IdentityN"]
+        found += [[(frame.filename, frame.name) for frame in traceback] for traceback in applied]
+        return ("tf.custom_gradient",) if any(map(_is_custom, found)) else ()
+
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
         """Pin the global seed, the global generator and the seed generator of Keras.
@@ -266,6 +304,20 @@ def _tensors(ys: Sequence[Any]) -> list[Any]:
 
 def _has_derivative(x: Any) -> bool:
     return bool(x.dtype.is_floating or x.dtype.is_complex)
+
+
+DECORATOR = "/tensorflow/python/ops/custom_gradient.py"
+"""The file that applies `tf.custom_gradient`."""
+
+OWN = ("/tensorflow/", "/keras/", "/tf_keras/", "/tensorflow_probability/")
+"""Packages whose custom gradients are no user's, as they stand in paths."""
+
+
+def _is_custom(frames: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether a stack of (file, function) has a `tf.custom_gradient` that was called from a user's code."""
+    files = [path.replace("\\", "/") for path, _ in frames]
+    first = next((i for i, path in enumerate(files) if path.endswith(DECORATOR)), 0)
+    return first > 0 and not any(f"-packages{package}" in files[first - 1] for package in OWN)
 
 
 def _dense(gradient: Any) -> Any:

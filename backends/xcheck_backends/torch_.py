@@ -8,6 +8,7 @@ functions may themselves differentiate (forces from an energy); outputs are deta
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import warnings
@@ -55,6 +56,8 @@ class TorchBackend:
     complex_convention = "torch's gradient is dL/dRe + i dL/dIm"
     batch_from = 4
     """From this many points on, `batch` is faster than a loop: measured, 4 for values and for pullbacks."""
+    compile_seconds = 0.2
+    """What `torch.compile` takes for a function of one operator: measured, 0.1 to 0.2 s, and 1 s for the first."""
 
     def owns(self, leaf: object, /) -> bool:
         """Tell whether `leaf` is a tensor or parameter."""
@@ -252,6 +255,86 @@ class TorchBackend:
 
         return run
 
+    def custom_rules(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
+        """Name the nodes of `f`'s tape that no part of torch made.
+
+        These are subclasses of `torch.autograd.Function`, operators of `torch.library.custom_op`, and
+        `torch::autograd::Function` of C++ extensions.
+        """
+        with _recording():
+            ys = _tensors(f([_not_leaf(_variable(x)) for x in xs]))
+        return tuple(dict.fromkeys(name for name, _ in _custom_nodes(ys)))
+
+    def layouts(self, array: NDArray[Any], /, like: Any = None) -> dict[str, Any]:
+        """Copy `array` into other memory: transposed, narrowed, of stride 2, expanded, lazily conjugated."""
+        import torch
+
+        plain = self.from_numpy(array, like)
+        found = {}
+        if array.ndim >= 2:
+            found["transposed"] = self.from_numpy(np.swapaxes(array, 0, -1), like).transpose(0, -1)
+        wide = torch.full([k + 2 for k in array.shape] or [3], torch.nan, dtype=plain.dtype, device=plain.device)
+        narrowed = wide[tuple(slice(1, 1 + k) for k in array.shape)] if array.ndim else wide[1]
+        found["narrowed"] = narrowed.copy_(plain)
+        if array.ndim:
+            gaps = torch.full((*array.shape, 2), torch.nan, dtype=plain.dtype, device=plain.device)[..., 0]
+            found["of stride 2"] = gaps.copy_(plain)
+        if array.ndim and array.size and np.all(array == array.flat[0]):
+            found["expanded"] = plain.flatten()[0].clone().expand(plain.shape)
+        if plain.is_complex():
+            found["lazily conjugated"] = plain.conj().resolve_conj().conj()
+        return found
+
+    def returned(
+        self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /
+    ) -> list[tuple[str, int, str, str, str]]:
+        """Look at what users' rules return before the engine casts it: a gradient of a lower precision lost digits.
+
+        Raises:
+            NotImplementedError: something in `f` has no backward.
+        """
+        import torch
+
+        with _recording():
+            leaves = [_variable(x) for x in xs]
+            ys = _tensors(f([_not_leaf(x) for x in leaves]))
+        nodes = [(name, node) for name, node in _custom_nodes(ys) if isinstance(node, torch._C._FunctionBase)]
+        reached: dict[Any, Sequence[Any]] = {}
+        for _, node in nodes:
+            node.register_prehook(partial(reached.__setitem__, node))
+        pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if y.requires_grad]
+        wanted = [x for x in leaves if x.requires_grad]
+        if not pairs or not wanted or not nodes:
+            return []
+        targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
+        with _missing_rules():
+            torch.autograd.grad(targets, wanted, weights, retain_graph=True, allow_unused=True)
+        return [odd for name, node in nodes if node in reached for odd in _odd_gradients(name, node, reached[node])]
+
+    def compiled(self, f: Function, /) -> Callable[[Sequence[Any], Sequence[Any]], tuple[list[Any], list[Any]]]:
+        """Compile `f` by `torch.compile` without a code generator: what it captures and differentiates is what counts.
+
+        The tape is recorded through the compiled function. The function that is compiled has code of its own, so that
+        no other one's compilations count towards a limit.
+        """
+        import torch
+
+        def entry(*inputs: Any) -> list[Any]:
+            return _tensors(f(list(inputs)))
+
+        entry.__code__ = entry.__code__.replace(co_name="compiled")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            traced = torch.compile(entry, backend="aot_eager", dynamic=False)
+
+        def run(xs: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+            with warnings.catch_warnings(), _quiet("torch._dynamo"):
+                warnings.simplefilter("ignore")  # of what is inside torch
+                ys, pullback = self.vjp(lambda zs: traced(*zs), xs)
+                return ys, pullback(cotangents)
+
+        return run
+
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
         """Pin the default generators of the CPU and, where CUDA is in use, of its devices."""
@@ -356,6 +439,79 @@ def _require_second_rule(gradients: Sequence[Any]) -> None:
         following = {n for n, _ in node.next_functions if n is not None} - seen
         seen |= following
         todo += following
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep what a part of torch logs of its own decisions, and no errors, from the user."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+OWN = ("torch.", "xcheck_backends.")
+"""Modules whose subclasses of `torch.autograd.Function` are no user's."""
+
+GENERATED = "GeneratedBackwardFor_"
+"""What torch calls the subclass that it makes for an operator of `torch.library.custom_op`."""
+
+NATIVE = "torch::autograd::CppNode<"
+"""What the name of a node begins with that a `torch::autograd::Function` made."""
+
+
+def _custom_nodes(ys: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Return the nodes of a tape that belong to users' rules, with the names of those."""
+    todo = [y.grad_fn for y in ys if y.grad_fn is not None]
+    seen, found = set(todo), []
+    while todo:
+        node = todo.pop()
+        name = _custom_name(node)
+        if name:
+            found.append((name, node))
+        following = {n for n, _ in node.next_functions if n is not None} - seen
+        seen |= following
+        todo += following
+    return found
+
+
+def _custom_name(node: Any) -> str:
+    """Return the name of the user's rule behind a node; nothing if it is torch's own."""
+    rule = getattr(type(node), "_forward_cls", None)
+    if rule is not None:
+        name = str(rule.__name__)
+        if name.startswith(GENERATED):
+            return name.removeprefix(GENERATED).removesuffix("_default")
+        return "" if f"{rule.__module__}.".startswith(OWN) else name
+    name = str(node.name())
+    return name.removeprefix(NATIVE).removesuffix(">") if name.startswith(NATIVE) else ""
+
+
+def _odd_gradients(rule: str, node: Any, cotangents: Sequence[Any]) -> Iterator[tuple[str, int, str, str, str]]:
+    """Call the rule once more, by itself, and tell which gradients are not what the nodes they go to were made of."""
+    import torch
+
+    own = node._forward_cls
+    with torch.no_grad():
+        gradients = (own.vjp if own.backward is torch.autograd.Function.backward else own.backward)(node, *cotangents)
+    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+    for i, (gradient, (target, place)) in enumerate(zip(gradients, node.next_functions, strict=False)):
+        if not isinstance(gradient, torch.Tensor) or target is None:
+            continue
+        wanted = target._input_metadata[place]
+        if gradient.dtype != wanted.dtype:
+            yield rule, i, "dtype", _dtype_name(gradient.dtype), _dtype_name(wanted.dtype)
+        if gradient.device != wanted.device:
+            yield rule, i, "device", str(gradient.device), str(wanted.device)
+        if tuple(gradient.shape) != tuple(wanted.shape):
+            yield rule, i, "shape", str(tuple(gradient.shape)), str(tuple(wanted.shape))
+
+
+def _dtype_name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _pull_mapped(f: Function, xs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
