@@ -17,6 +17,7 @@ from xcheck.ignored import is_ignored
 from xcheck.judgement import AGREE, DISAGREE, SKIPPED, Judgement, judge
 from xcheck.problem import Problem
 from xcheck.protocol import RealArray
+from xcheck.reference.status import Status
 from xcheck.reference.witness import Witness
 from xcheck.verdict import Verdict
 
@@ -90,11 +91,15 @@ def _region(claimed: RealArray, judgement: Judgement, reference: Problem, seed: 
             _diagonal(a[0], rest)
             for a, rest in ((claimed, 0.0), (judgement.value, np.nan), (judgement.tolerance, np.inf), (wrong, False))
         )
+    return _laid_out(claimed, (value, bar, wrong), reference, seed)
+
+
+def _laid_out(
+    claimed: RealArray, measured: tuple[RealArray, RealArray, NDArray[np.bool_]], reference: Problem, seed: int
+) -> Region:
     return Region(
         claimed,
-        value,
-        bar,
-        wrong,
+        *measured,
         reference.x,
         reference.y,
         tuple(reference.inputs.blocks),
@@ -103,6 +108,14 @@ def _region(claimed: RealArray, judgement: Judgement, reference: Problem, seed: 
         _others(reference),
         _Laboratory(reference, seed),
     )
+
+
+def _jacobian(problem: Problem, seed: int, wanted: NDArray[np.bool_]) -> tuple[RealArray, RealArray]:
+    """Measure the wanted entries, inputs first, with their bars; NaN and inf where there is no slope."""
+    witness = Witness(problem, seed=seed)
+    found = witness.measure(np.arange(problem.n), wanted).scaled(witness.units)
+    known = wanted & (found.status <= Status.FLAT)
+    return np.where(known, found.value, np.nan), np.where(known, found.bar, np.inf)
 
 
 def _elsewhere(
@@ -121,8 +134,10 @@ def _elsewhere(
     try:
         there.y = there.values(x[None])[0]
         claimed = claim.derive(problem)
-        judged = judge(Witness(there, seed=seed), claimed, problem.precision, judgement.verdict != SKIPPED)
-        found = _region(claimed, judged, there, seed)
+        value, bar = _jacobian(there, seed, judgement.verdict != SKIPPED)
+        bar += judgement.rounding
+        wrong = np.isfinite(value) & ~(np.abs(claimed - value) <= bar)
+        found = _laid_out(claimed, (value, bar, wrong), there, seed)
     except Exception:  # the function may not be defined there
         return None
     reference.evaluations += there.evaluations + problem.evaluations
@@ -246,13 +261,13 @@ class _Laboratory:
             before = 0 if there.call is not self.reference.call else self.reference.evaluations
             rows = next(block.slice for block in there.inputs.blocks if block.name == region.sources[0].name)
             columns = slice(None) if region.target is None else region.target.slice
-            claim = np.zeros((there.n, there.m))
-            claim[rows, columns] = region.claimed
-            judged = judge(Witness(there, seed=self.seed), claim, there.precision)
+            wanted = np.zeros((there.n, there.m), bool)
+            wanted[rows, columns] = True
+            value, bar = _jacobian(there, self.seed, wanted)
         except Exception:  # the function may not be defined there
             return None
         self.reference.evaluations += there.evaluations - before
-        return judged.value[rows, columns], judged.tolerance[rows, columns]
+        return value[rows, columns], bar[rows, columns]
 
 
 def _shape(leaf: Leaf) -> tuple[int, ...]:
