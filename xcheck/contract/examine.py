@@ -39,7 +39,7 @@ FAMILIES: dict[str, tuple[Rule, ...]] = {
     "one output alone": (cotangents.one_output,),
     "dtype and device": (gradients.kinds,),
     "one input alone": (gradients.one_input,),
-    "other data in between, two uses": (reuse.other_data, reuse.two_uses),
+    "other data in between and two uses": (reuse.other_data, reuse.two_uses),
     "vmap": (transforms.mapped,),
     "compiled": (transforms.compiled,),
 }
@@ -132,7 +132,7 @@ def _examine(subject: Subject, found: Contract, allowed: float, given: float, br
         elif _holds(subject, name, rules, found):
             held.append(name)
     if held:
-        found.notes.append(f"contract: {'; '.join(held)}: as it should be")
+        found.notes.append(f"contract kept: {', '.join(held)}")
     if left:
         why = (
             "the rule is broken as it is"

@@ -26,6 +26,9 @@ GRADIENTS = "{how}, the rule gives other gradients: the values are the same"
 MAPPED, COMPILED = "mapped over points", "compiled"
 PLAIN = "one by one and uncompiled"
 
+REFUSAL = 72
+"""Characters of what a framework says where it refuses."""
+
 
 def mapped(subject: Subject) -> Iterator[Comparison | str]:
     """Map the function and its pullback over two points, and hold them against one point after the other."""
@@ -42,10 +45,10 @@ def mapped(subject: Subject) -> Iterator[Comparison | str]:
         try:
             values = _mapped_values(mapping, problem, np.array([p.x for p in points]))
         except Exception:
-            yield f"{name}: not supported ({type(error).__name__}: {first_line(error)})"
+            yield f"{name}: not supported ({_refusal(error)})"
             return
         gradients = None
-        yield f"{name} of the rule: not supported ({type(error).__name__}: {first_line(error)})"
+        yield f"{name} of the rule: not supported ({_refusal(error)})"
     yield from _hold(subject, points, values, gradients, MAPPED, f"by {name}")
 
 
@@ -119,7 +122,7 @@ def compiled(subject: Subject) -> Iterator[Comparison | str]:
     try:
         values, gradients = _compiled(backend, subject, points)
     except Exception as error:
-        yield f"{problem.backend.name}, compiled: not supported ({type(error).__name__}: {first_line(error)})"
+        yield f"{problem.backend.name}, compiled: not supported ({_refusal(error)})"
         return
     yield from _hold(subject, points, values, gradients, COMPILED, "compiled")
 
@@ -137,3 +140,13 @@ def _compiled(backend: SupportsCompiled, subject: Subject, points: Sequence[Prob
             if gradient is not None:
                 row[block.slice] = block.pack(np.asarray(problem.backend.to_numpy(gradient)).reshape(block.shape))
     return np.array(values), pulled
+
+
+def _refusal(error: Exception) -> str:
+    """Return what a framework refuses with, cut to fit a line."""
+    line = first_line(error)
+    return (
+        f"{type(error).__name__}: {line[:REFUSAL].rstrip()}..."
+        if len(line) > REFUSAL
+        else f"{type(error).__name__}: {line}"
+    )
