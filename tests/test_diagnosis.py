@@ -152,6 +152,20 @@ def test_a_slope_of_zero_is_not_called_an_input_that_is_ignored() -> None:
     assert [e.kind for e in report.comparisons[0].causes] == ["ignored"]
 
 
+def test_what_is_so_at_one_point_alone_is_no_cause() -> None:
+    """At 2, the slope of x**2 is 4, and x**3 is twice that; at 2.1 it is not."""
+    for x in (2.0, np.array([2.0, 2.0, 2.0])):
+        report = xcheck.check(lambda x: x**2, x, diagonal=lambda x: x**3, raises=False)
+        assert report.verdict is xcheck.Verdict.DISAGREE
+        assert not report.comparisons[0].causes
+
+
+def test_a_long_diagonal_has_its_cause() -> None:
+    x = np.linspace(-1.0, 1.0, 40)
+    report = xcheck.check(np.tanh, x, diagonal=lambda x: 2 * (1 - np.tanh(x) ** 2), raises=False)
+    assert [str(e) for e in report.comparisons[0].causes] == ["the claim is twice the derivative"]
+
+
 def test_each_of_several_inputs_has_its_own_cause() -> None:
     rng = np.random.default_rng(4)
     w, b, s = rng.normal(size=(3, 3)), rng.normal(size=3), rng.normal(size=3)
@@ -170,15 +184,15 @@ def test_each_of_several_inputs_has_its_own_cause() -> None:
 
 def test_what_is_left_unexplained_is_counted() -> None:
     rng = np.random.default_rng(4)
-    a, b = rng.normal(size=4), rng.normal(size=3)
+    a, b, noise = rng.normal(size=4), rng.normal(size=3), rng.normal(size=3)
+
+    def loss(a: Any, b: Any) -> Any:
+        return np.sum(np.exp(a)) + np.sum(b**3)
 
     def gradient(a: Any, b: Any) -> Any:
-        return 2 * np.exp(a), rng.normal(size=3)
+        return 2 * np.exp(a), noise
 
-    fixed = gradient(a, b)
-    (comparison,) = xcheck.check(
-        lambda a, b: np.sum(np.exp(a)) + np.sum(b**3), a, b, gradient=lambda a, b: fixed, raises=False
-    ).comparisons
+    (comparison,) = xcheck.check(loss, a, b, gradient=gradient, raises=False).comparisons
     assert [(e.kind, e.where) for e in comparison.causes] == [("factor", "a")]
     assert comparison.unexplained == 3
 

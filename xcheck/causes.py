@@ -82,16 +82,17 @@ class Rerun:
 
 def _region(claimed: RealArray, judgement: Judgement, reference: Problem, seed: int) -> Region:
     """Lay claim and reference out side by side."""
-    wrong = judgement.verdict == DISAGREE
-    if claimed.shape == (reference.n, reference.m):
-        value, bar = _sharper(claimed, judgement, reference, seed)
-        value = np.where(judgement.verdict == SKIPPED, np.nan, value)  # what is not claimed is not compared
+    wrong, value, rounding = judgement.verdict == DISAGREE, judgement.value, judgement.rounding
+    bar = judgement.bar
+    if claimed.shape != (reference.n, reference.m):
+        parts = (claimed, 0.0), (value, np.nan), (bar, np.inf), (rounding, 0.0), (wrong, False)
+        claimed, value, bar, rounding, wrong = (_diagonal(own[0], rest) for own, rest in parts)
     else:
-        claimed, value, bar, wrong = (
-            _diagonal(a[0], rest)
-            for a, rest in ((claimed, 0.0), (judgement.value, np.nan), (judgement.tolerance, np.inf), (wrong, False))
-        )
-    return _laid_out(claimed, (value, bar, wrong), reference, seed)
+        value = np.where(judgement.verdict == SKIPPED, np.nan, value)  # what is not claimed is not compared
+    blunt = wrong & np.isfinite(value) & (bar > BLUNT * np.abs(claimed - value))
+    if blunt.any() and claimed.size <= SEVERAL and not _is_slow(reference):
+        value, bar = _sharper(value, bar, blunt, reference, seed)
+    return _laid_out(claimed, (value, bar + rounding, wrong), reference, seed)
 
 
 def _laid_out(
@@ -124,6 +125,7 @@ def _elsewhere(
     """Make the claim at another point, and measure there; None if that raises, or costs too much."""
     if (
         claim is None
+        or type(reference) is not Problem
         or region.claimed.size > AGAIN
         or _is_slow(reference)
         or judgement.verdict.shape != region.claimed.shape
@@ -151,19 +153,17 @@ def _moved(x: RealArray, precision: int, seed: int) -> RealArray:
     return np.asarray(np.ldexp(np.round(mantissa * 2.0**precision), exponent - precision))
 
 
-def _sharper(claimed: RealArray, judgement: Judgement, reference: Problem, seed: int) -> tuple[RealArray, RealArray]:
-    """Return measured values and tolerances; measured once more where they are just good enough to call a claim wrong.
+def _sharper(
+    value: RealArray, bar: RealArray, blunt: NDArray[np.bool_], reference: Problem, seed: int
+) -> tuple[RealArray, RealArray]:
+    """Return measured values and bars; measured once more where they are just good enough to call a claim wrong.
 
     A claim that is far off is excluded by a wide bar, which says little of what would be right. What was measured is
     judged in its place: it agrees with itself, and its bar is narrow then.
     """
-    value, bar = judgement.value, judgement.tolerance
-    blunt = (judgement.verdict == DISAGREE) & np.isfinite(value) & (bar > BLUNT * np.abs(claimed - value))
-    if not blunt.any() or claimed.size > SEVERAL or _is_slow(reference):
-        return value, bar
-    own = judge(Witness(reference, seed=seed), np.where(np.isfinite(value), value, 0.0), reference.precision)
-    better = blunt & (own.verdict == AGREE) & (own.bar + judgement.rounding < bar)
-    return np.where(better, own.value, value), np.where(better, own.bar + judgement.rounding, bar)
+    own = judge(Witness(reference, seed=seed), np.where(blunt, value, 0.0), reference.precision, blunt)
+    better = blunt & (own.verdict == AGREE) & (own.bar < bar)
+    return np.where(better, own.value, value), np.where(better, own.bar, bar)
 
 
 def _is_slow(problem: Problem) -> bool:
@@ -212,7 +212,7 @@ class _Laboratory:
 
     def slopes(self, region: Region) -> Slopes:
         def measure(value: RealArray) -> tuple[RealArray, RealArray] | None:
-            if region.claimed.size > AGAIN or region.source is None:
+            if type(self.reference) is not Problem or region.claimed.size > AGAIN or region.source is None:
                 return None
             x = self.reference.x.copy()
             x[region.source.slice] = value

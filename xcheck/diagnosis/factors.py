@@ -23,6 +23,9 @@ NAMED = {
 }
 """Constants that get lost, or come in twice."""
 
+ROUGHLY = 2.0**-4
+"""The share to which a factor has to be known to be called 2, 1/2 or -1; bfloat16 has no more."""
+
 LIKELY = {2.0: "twice", 0.5: "half"}
 """Factors that need little evidence, as a changed sign does."""
 
@@ -78,7 +81,8 @@ def factor(region: Region, named: bool | None = None) -> Iterator[Explanation]:
     if name and named is not False:
         yield Explanation("factor", f"the claim is {name} the derivative")
     elif not name and named is not True and np.count_nonzero(region.significant) > 2:
-        yield Explanation("factor", f"the claim is {k:.5g} times the derivative, in every entry")
+        digits = min(5, max(2, math.floor(-math.log10(_sharpness(region)))))
+        yield Explanation("factor", f"the claim is {k:.{digits}g} times the derivative, in every entry")
 
 
 def conjugated(region: Region) -> Iterator[Explanation]:
@@ -123,7 +127,7 @@ def _ratio(region: Region) -> float | None:
 def _name(k: float, region: Region) -> str:
     """Name a factor that means something; fractions that small numbers give by chance have to be exact."""
     close = max(1e-9, _sharpness(region))
-    if close > 2.0**-LEAST:
+    if close > ROUGHLY:
         return ""
     if math.isclose(k, -1.0, rel_tol=close):
         return "minus one times"

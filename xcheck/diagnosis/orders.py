@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from xcheck.diagnosis.explanation import Explanation
-from xcheck.diagnosis.region import LEAST, Region
+from xcheck.diagnosis.region import BITS, LEAST, Region
 from xcheck.protocol import RealArray
 from xcheck.space import Block
 
@@ -66,7 +66,7 @@ def permuted(region: Region) -> Iterator[Explanation]:
         for order in permutations(axes):
             if order == tuple(axes):
                 continue
-            if _moved_fits(region, block, along, bound(_transposed, order)):
+            if _moved_fits(region, block, along, bound(_transposed, order), LEAST if len(order) == 2 else BITS):
                 yield _permutation(block, order, along)
                 return
 
@@ -148,9 +148,9 @@ def _shift(kind: str, what: str) -> tuple[str, str]:
     return "shifted", f"the claim is shifted by one along {what}: every entry comes one place too {direction}"
 
 
-def _moved_fits(region: Region, block: Block, along: int, move: Move) -> bool:
+def _moved_fits(region: Region, block: Block, along: int, move: Move, bits: float = BITS) -> bool:
     measured, tolerance = (_moved(a, block, along, move) for a in (region.measured, region.tolerance))
-    return region.fits(measured, tolerance)
+    return region.fits(measured, tolerance, bits=bits)
 
 
 def _moved(entries: RealArray, block: Block, along: int, move: Move) -> RealArray:
