@@ -32,7 +32,7 @@ print(xcheck.check(energy, points, backend="jax", raises=False))
 # >     cause   as above
 # >   jax/jvp vs jax/vjp: AGREE, all 3 products (inner products with 3 probes) with the gradient
 # >   at        points in [-0.5357, 0.6404]; other points may differ
-# >   cost      674 evaluations, 5.5 s
+# >   cost      406 evaluations, 2.7 s
 
 # What it means: the measured slopes are finite, so that there is a gradient to be had. Among the pairs is every point
 # with itself, at distance zero. There a norm, as any square root, is not differentiable, and JAX returns NaN as its
@@ -56,7 +56,7 @@ print(xcheck.check(mended, points, backend="jax"))
 # >   jax/jvp vs jax/vjp: AGREE, all 3 products (inner products with 3 probes) with the gradient
 # >     limit   an error of 7e-09 in any of the products would have been seen
 # >   at        points in [-0.5357, 0.6404]; other points may differ
-# >   cost      34 evaluations, 1.3 s
+# >   cost      34 evaluations, 587 ms
 
 # Where the root itself is needed, give it a safe argument. One `where` around the root is not enough, as the NaN comes
 # from the branch that is not taken; it takes one inside as well.
@@ -79,4 +79,4 @@ print(xcheck.check(safe, points, backend="jax"))
 # >   jax/jvp vs jax/vjp: AGREE, all 3 products (inner products with 3 probes) with the gradient
 # >     limit   an error of 7e-09 in any of the products would have been seen
 # >   at        points in [-0.5357, 0.6404]; other points may differ
-# >   cost      34 evaluations, 2.1 s
+# >   cost      34 evaluations, 750 ms

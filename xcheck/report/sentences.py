@@ -79,7 +79,7 @@ def _measured(d: Difference) -> str:
     assert d.measured is not None
     value, bar = d.measured
     if math.isfinite(value) and math.isfinite(bar) and (bar <= abs(value) or bar < 1):
-        figures = _figures([value, *d.numbers.values()], 6)
+        figures = _figures([value, *(d.numbers[label] for label in d.blamed if label in d.numbers)], 6)
         if bar and value:
             figures = min(figures, max(6, 2 + math.ceil(math.log10(abs(value) / bar))))
         return f"{0.0 if abs(value) <= bar else value:.{figures}g} ± {bar:.1g}"
@@ -140,7 +140,8 @@ def _unsettled(d: Difference, name: str) -> str:
 def _numbers(d: Difference, figures: int = 6, apart: tuple[float, float] | None = None) -> str:
     """List what each group gives, with as many figures as tell them apart."""
     values = [d.numbers[group[0]] + 0.0 for group in d.groups]
-    figures = _figures([*values, *(apart[:1] if apart else ())], figures)
+    own = [d.numbers[label] for label in d.blamed if label in d.numbers]
+    figures = max(_figures(values, figures), _figures([*own, apart[0]], figures) if apart and own else 0)
     return ", ".join(f"{v:.{figures}g} by {_listed(group)}" for v, group in zip(values, d.groups, strict=True))
 
 
