@@ -65,11 +65,11 @@ print(wrong)
 # >   tensorflow      disagree   agree            agree            -
 # >                              value 15 digits  value 15 digits
 # >                              Jacobian same    Jacobian same
-# >   torch, jax and tensorflow are wrong: d out[0] / d x[2] is 1.09078 by torch, jax and tensorflow; finite differences of torch's own values give 0 ± 2e-15. So at 5 more. Cause in torch, jax and tensorflow: every output gets the gradient of the sum of all outputs: the rule ignores its cotangent. Cause in torch, jax and tensorflow: the rule gives the same for every cotangent: it is right for one of size 1 alone, as of a loss that nothing comes after; multiply by the cotangent.
+# >   torch, jax and tensorflow are wrong: d out[0] / d x[2] is 1.09078 by torch, jax and tensorflow; finite differences of torch's own values give 0 ± 2e-15. So at 5 more. Cause in torch, jax and tensorflow: every output gets the gradient of the sum of all outputs: the rule ignores its cotangent.
 # >   unchecked torch/jvp: no rule (You must implement the jvp function for custom autograd.Function to use it with forward mode AD.)
 # >   unchecked jax/jvp: no rule (can't apply forward-mode autodiff (jvp) to a custom_vjp function.)
 # >   at        x in [-1.5, 2]; other points may differ
-# >   cost      4959 evaluations, 3.2 s
+# >   cost      4959 evaluations, 2.7 s
 
 # What it means: what a backward pass is given, here g, is how the loss answers to the output. It has to be multiplied
 # by the slope; a rule that leaves it out is right for the sum alone, where g is 1. That three frameworks agree proves
@@ -111,4 +111,4 @@ print(xcheck.crosscheck({"torch": Mended.apply, "jax": jax_swish, "tensorflow": 
 # >   unchecked torch/jvp: no rule (You must implement the jvp function for custom autograd.Function to use it with forward mode AD.)
 # >   unchecked jax/jvp: no rule (can't apply forward-mode autodiff (jvp) to a custom_vjp function.)
 # >   at        x in [-1.5, 2]; other points may differ
-# >   cost      54 evaluations, 0.11 s
+# >   cost      54 evaluations, 0.23 s

@@ -59,9 +59,10 @@ class Run:
 
     @property
     def causes(self) -> tuple[str, ...]:
-        """Why its derivative is wrong, where that was recognised."""
+        """Why its derivative is wrong, where that was recognised; once for every kind and place."""
         found = self.examined.report.comparisons if self.examined else ()
-        return tuple(dict.fromkeys(str(cause) for c in found for cause in c.causes))
+        first = {(cause.kind, cause.where): cause for c in reversed(found) for cause in reversed(c.causes)}
+        return tuple(str(cause) for cause in reversed(first.values()))
 
     @property
     def evaluations(self) -> int:
