@@ -11,7 +11,7 @@ import pytest
 
 import xcheck
 from xcheck import registry
-from xcheck.agreement import Cause
+from xcheck.agreement import Cause, group
 from xcheck.axes import read_axes
 from xcheck.verdict import Verdict
 
@@ -393,3 +393,11 @@ def test_long_failures_are_short_in_the_table_and_whole_below() -> None:
     report = xcheck.crosscheck({"torch": torch.sin, "jax": jnp.sin, "tensorflow": broken}, np.ones(2), raises=False)
     assert report.rows[2].state == "raised ValueError"
     assert any("a long story: of a failure" in note for note in report.notes)
+
+
+def test_groups_hold_only_those_that_are_all_the_same() -> None:
+    same = np.array([[True, True, False], [True, True, True], [False, True, True]])
+    groups = group(("a", "b", "c"), same)
+    assert sorted(map(len, groups)) == [1, 2]
+    assert {"a", "c"} not in [set(g) for g in groups]
+    assert group(("a", "b", "c"), np.ones((3, 3), bool)) == (("a", "b", "c"),)
