@@ -132,7 +132,9 @@ def group(labels: Sequence[str], same: NDArray[np.bool_]) -> tuple[tuple[str, ..
     while left:
         first = max(left, key=lambda i: sum(bool(same[i, j]) for j in left))
         members = [first]
-        members += [j for j in left if j != first and all(same[i, j] for i in members)]
+        for j in left:
+            if j != first and all(same[i, j] for i in members):
+                members.append(j)
         found.append(tuple(labels[j] for j in sorted(members)))
         left = [j for j in left if j not in members]
     return tuple(sorted(found, key=len, reverse=True))
