@@ -115,7 +115,9 @@ def _jacobian(problem: Problem, seed: int, wanted: NDArray[np.bool_]) -> tuple[R
     """Measure the wanted entries, inputs first, with their bars; NaN and inf where there is no slope."""
     witness = Witness(problem, seed=seed)
     found = witness.measure(np.arange(problem.n), wanted).scaled(witness.units)
-    known = wanted & (found.status <= Status.FLAT)
+    known = wanted & (
+        (found.status <= Status.FLAT) | (found.status == Status.SATURATED)
+    )  # whose bars hold all the same
     return np.where(known, found.value, np.nan), np.where(known, found.bar, np.inf)
 
 

@@ -13,6 +13,9 @@ from xcheck.protocol import RealArray
 ROUNDING = 2.0**-48
 """Differences of outputs are known to this share of the largest."""
 
+ALIKE = 2.0**-10
+"""Slopes of chords that are alike to this share are a line's, which many mistakes give."""
+
 FEWEST = 4
 """Points of a table that make its differences more than a coincidence."""
 
@@ -20,7 +23,8 @@ FEWEST = 4
 def truncated(region: Region) -> Iterator[Explanation]:
     """Recognise derivatives that were stored in an array of integers.
 
-    Evidence: a number between two whole ones is predicted exactly; those that are whole anyway are worth nothing.
+    Evidence: a number between two whole ones is predicted exactly, for two whole numbers that are not zero; those
+    that are whole anyway are worth nothing.
     """
     c, r = region.claimed, region.measured
     if not np.all(np.isfinite(c)) or np.any(c != np.round(c)):
@@ -28,7 +32,10 @@ def truncated(region: Region) -> Iterator[Explanation]:
     for whole, how in ((np.trunc, "cut off at the decimal point"), (np.round, "rounded to whole numbers")):
         plain = np.abs(r - np.round(r)) <= 2 * region.tolerance
         predicted = np.where(region.known & ~plain, whole(r), np.where(plain, np.round(r), np.nan))
-        if region.fits(predicted, np.zeros_like(predicted)):
+        telling = region.wrong & (predicted != 0)  # zeros have other reasons
+        if len(np.unique(predicted[telling])) < 2:
+            continue
+        if region.fits(predicted, np.zeros_like(predicted), ~telling):
             yield Explanation("truncated", f"the claim is the derivative {how}: an array of integers holds it")
             return
 
@@ -45,7 +52,8 @@ def differences(region: Region) -> Iterator[Explanation]:
     if np.any(step == 0) or not np.all(np.isfinite(region.y)):
         return
     for values, ends, text in _tables(region.x, region.y, b.name):
-        if _fits_diagonal(region, values, ends):
+        inner = values[~ends]  # all alike, they are those of a straight line
+        if np.ptp(inner) > ALIKE * np.max(np.abs(inner)) and _fits_diagonal(region, values, ends):
             yield Explanation("differences", text)
             return
 

@@ -29,12 +29,14 @@ def other_product(region: Region) -> Iterator[Explanation]:
                 claimed = _derivative(a.shape, factor, out.shape, wrong, left)
                 if claimed is None or not region.fits(claimed, np.zeros_like(claimed)):
                     continue
-                text = f"the claim is the derivative of {_written(region, name, wrong, left)}, {SAID[wrong]}"
                 side = _side(region, factor, right)
                 if side is not None:
-                    text += f"; the function has {_written(region, name, right, side)}, {SAID[right]}"
-                yield Explanation("other product", text)
-                return
+                    yield Explanation(
+                        "other product",
+                        f"the claim is the derivative of {_written(region, name, wrong, left)}, {SAID[wrong]}; the "
+                        f"function has {_written(region, name, right, side)}, {SAID[right]}",
+                    )
+                    return
 
 
 def slopes_as_matrix(region: Region) -> Iterator[Explanation]:
