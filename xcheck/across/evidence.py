@@ -13,6 +13,7 @@ from xcheck.agreement import LESS_ACCURATE, Cause, Difference, Party, group
 from xcheck.checks import prepared
 from xcheck.judgement import AGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.protocol import RealArray
+from xcheck.raised import first_line
 from xcheck.reference.grid import Probes, signed_probes
 from xcheck.reference.witness import Witness
 from xcheck.verdict import Verdict
@@ -32,16 +33,24 @@ def compared_entries(runs: Sequence[Run], seed: int) -> list[Party]:
     claims = [party for party in found if party.claimed.shape == max(shapes, key=shapes.count)]
     if not claims:
         return []
-    return [*claims, *(_measured(run, claims, seed) for run in runs if run.examined is None)]
+    plain = (_measured(run, claims, seed) for run in runs if run.examined is None)
+    return [*claims, *(party for party in plain if party is not None)]
 
 
-def _measured(run: Run, claims: Sequence[Party], seed: int) -> Party:
-    """Measure the slopes of a function without a derivative; they agree with themselves, to their error bars."""
+def _measured(run: Run, claims: Sequence[Party], seed: int) -> Party | None:
+    """Measure the slopes of a function without a derivative; they agree with themselves, to their error bars.
+
+    None for one that raises, or returns something else, beside the point.
+    """
     assert run.problem is not None
     right = [claim for claim in claims if not np.any(claim.judgement.suspected())]
-    with prepared(run.call, seed) as arena:
-        judged = judge(Witness(arena.reference, seed=seed), (right or claims)[0].claimed, run.problem.precision)
-        run.problem.evaluations += arena.reference.evaluations
+    try:
+        with prepared(run.call, seed) as arena:
+            judged = judge(Witness(arena.reference, seed=seed), (right or claims)[0].claimed, run.problem.precision)
+            run.problem.evaluations += arena.reference.evaluations
+    except Exception as error:
+        run.failure = run.failure or f"raised {type(error).__name__} beside the point: {first_line(error)}"
+        return None
     verdict = np.where(np.isfinite(judged.value), AGREE, INCONCLUSIVE).astype(np.int8)
     return Party(run.label, judged.value, replace(judged, verdict=verdict), run.problem.precision, measured=True)
 
@@ -122,10 +131,14 @@ def _differing_slopes(rule: Run, plain: Sequence[Run], pulled: Mapping[str, Real
         assert run.problem is not None
         direction = signed_probes(np.random.default_rng(19), 1, run.problem.n) * run.problem.scale
         weights = cotangent(run.problem)
-        with prepared(run.call, seed) as arena:
-            witness = Witness(arena.reference, Probes(arena.reference, direction), seed)
-            judged: Judgement = judge(witness, np.zeros((1, run.problem.m)), run.problem.precision)
-            run.problem.evaluations += arena.reference.evaluations
+        try:
+            with prepared(run.call, seed) as arena:
+                witness = Witness(arena.reference, Probes(arena.reference, direction), seed)
+                judged: Judgement = judge(witness, np.zeros((1, run.problem.m)), run.problem.precision)
+                run.problem.evaluations += arena.reference.evaluations
+        except Exception as error:
+            run.failure = run.failure or f"raised {type(error).__name__} beside the point: {first_line(error)}"
+            continue
         own, bar = float(judged.value[0] @ weights), float(judged.tolerance[0] @ np.abs(weights))
         terms = pulled[rule.label] * direction[0]
         claimed, slack = float(terms.sum()), LESS_ACCURATE * float(np.abs(terms).sum())
