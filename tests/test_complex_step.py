@@ -16,7 +16,7 @@ from scipy import special
 import xcheck
 from xcheck import judgement
 from xcheck.call import read_call
-from xcheck.checks import prepared
+from xcheck.checking.findings import prepared
 from xcheck.reference import confirm
 from xcheck.reference.complex_step import ComplexStep, complex_step, held, quiet
 from xcheck.reference.witness import Witness

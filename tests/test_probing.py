@@ -11,7 +11,7 @@ import pytest
 import xcheck
 from xcheck import Verdict
 from xcheck.call import read_call
-from xcheck.checks import prepared
+from xcheck.checking.findings import prepared
 from xcheck.localisation import EXAMPLES, wrong_outputs
 from xcheck.probing import input_probes, pulled_rows
 from xcheck.space import LONG

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xcheck.call import Wrt, read_call
-from xcheck.checks import prepared
+from xcheck.checking.findings import prepared
 from xcheck.claim import Claim
 from xcheck.derivatives import Reverse, forward_jacobian, quantity_of, reverse_jacobian
 from xcheck.nesting import Wrap, nest_bars, nest_diagonal, nest_inputs, nest_jacobian

@@ -10,7 +10,7 @@ import numpy as np
 
 from xcheck.across.runs import Run, cotangent
 from xcheck.agreement import LESS_ACCURATE, Cause, Difference, Party, group
-from xcheck.checks import prepared
+from xcheck.checking.findings import prepared
 from xcheck.judgement import AGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.protocol import RealArray
 from xcheck.raised import first_line

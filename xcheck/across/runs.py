@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from xcheck.budget import Budget
 from xcheck.call import Call
-from xcheck.checks import Evidence, Examined, examine_call, prepared
+from xcheck.checking.findings import Evidence, prepared
+from xcheck.checks import Examined, examine_call
 from xcheck.derivatives import Reverse
 from xcheck.high_precision import OtherFunction
 from xcheck.implementation import Implementation
