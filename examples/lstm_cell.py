@@ -13,7 +13,6 @@ import torch
 
 import xcheck
 
-keras.config.set_floatx("float64")
 rng = np.random.default_rng(0)
 n = 3
 x, h, c = rng.normal(size=(2, 2)), rng.normal(size=(2, n)), rng.normal(size=(2, n))
@@ -27,7 +26,7 @@ def mine(x, h, c, W, U, b):
     return tf.tanh(c) * tf.sigmoid(o), c
 
 
-cell = keras.layers.LSTMCell(n)
+cell = keras.layers.LSTMCell(n, dtype="float64")
 cell.build((None, 2))
 
 

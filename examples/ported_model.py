@@ -9,6 +9,7 @@ import torch
 import xcheck
 
 keras.config.set_floatx("float64")
+keras.config.set_dtype_policy("float64")
 torch.manual_seed(0)
 net = torch.nn.Sequential(
     torch.nn.Conv2d(2, 3, 3), torch.nn.Tanh(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),

@@ -44,9 +44,10 @@ def _as_a_script(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Give back what scripts change: Keras' default dtype. Compare all entries, however slow the machine is."""
     monkeypatch.setattr("xcheck.budget.SECONDS", 1e6)
     keras = pytest.importorskip("keras")
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     yield
     keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.mark.usefixtures("_as_a_script")
