@@ -14,6 +14,8 @@ import pytest
 from mistakes import BACKENDS, MISTAKES, RIGHT, UNKNOWN, Draw, Mistake, Outcome, Tally, drawn, examine, run
 
 import xcheck
+from xcheck.diagnosis import Region
+from xcheck.space import Space
 
 assert mistaken_calls
 assert mistaken_layers
@@ -222,3 +224,15 @@ def test_a_cross_check_says_why(torch: Any) -> None:
     right = (np.exp, lambda x: np.diag(np.exp(x)))
     report = xcheck.crosscheck({"torch": Twice.apply, "numpy": right}, np.array([0.3, 1.0]), raises=False)
     assert any(finding.endswith("Cause: the claim is twice the derivative.") for finding in report.findings)
+
+
+@pytest.mark.parametrize(("tolerance", "fits"), [(1e-9, True), (0.02, False)])
+def test_a_prediction_has_to_be_sharp_to_be_evidence(tolerance: float, fits: bool) -> None:
+    """A wide bar holds whatever is near: that is no reason to name a cause."""
+    measured, claimed = np.array([[0.9], [0.5]]), np.array([[1.8], [0.25]])
+    blocks = Space.of(["x"], [np.zeros(2)]).blocks, Space.of(["out"], [np.zeros(())]).blocks
+    region = Region(
+        claimed, measured, np.full((2, 1), tolerance), np.ones((2, 1), bool), np.ones(2), np.ones(1), *blocks
+    )
+    assert region.fits(claimed + tolerance) is fits
+    assert not region.fits(claimed + 5 * tolerance)
