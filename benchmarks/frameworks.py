@@ -145,6 +145,8 @@ def unfounded(finding: Finding) -> Iterator[str]:
         if difference.cause is not Cause.WRONG:
             continue
         where = f"{finding.name} ({finding.point}), entry {difference.place}"
+        if len(difference.place) < 2:
+            continue  # a mode, or a value, and no entry of the Jacobian
         exact = truth(finding.name, finding.point, finding.inputs, (difference.place[0], difference.place[1]))
         if exact is None:
             yield f"blamed without a true value: {where}"

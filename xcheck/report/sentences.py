@@ -117,6 +117,8 @@ def _slope(value: float) -> str:
 def _not_finite(d: Difference, name: str) -> str:
     if not d.exists:
         return f"No derivative exists at this point: {name} is {_numbers(d)}. Finite numbers are chosen, NaN is not."
+    if not any(map(math.isfinite, d.numbers.values())):
+        return f"NaN stands against infinity: {name} is {_numbers(d)}."
     known = f"; finite differences give {_measured(d)}" if d.measured else ""
     return (
         f"NaN or infinity stands against a number: {name} is {_numbers(d)}{known}. It may have spread from elsewhere."
