@@ -131,6 +131,8 @@ def _unsettled(d: Difference, name: str) -> str:
             f"Their values differ, and a few ulps of the inputs change them by as much: {name} is {_numbers(d, 9)}. A "
             "step is near, or rounding is magnified."
         )
+    if len(d.groups) == 1 and not math.isfinite(d.numbers[d.groups[0][0]]):
+        return f"No slope can be measured: {name} is {_numbers(d)}."
     if len(d.groups) == 1:
         return f"They agree where values cannot settle it: {name} is {_numbers(d)}. A witness= in higher precision can."
     return (
