@@ -183,7 +183,7 @@ def _lengths(problem: Problem) -> dict[int, str]:
     """Return the lengths of the leading axes of inputs that are held constant, such as data."""
     found: dict[int, str] = {}
     for leaf in problem.call.constant:
-        shape = np.shape(leaf.array) if leaf.array is not None else getattr(leaf.value, "shape", ())
+        shape = _shape(leaf)
         if len(shape) and int(shape[0]) > 2:
             found.setdefault(
                 int(shape[0]), f"axis 0 of {leaf.name}" if len(shape) > 1 else f"the length of {leaf.name}"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 
 from xcheck.across.runs import Run, cotangent
-from xcheck.agreement import LESS_ACCURATE, Cause, Difference, Party, group
+from xcheck.agreement import LESS_ACCURATE, Cause, Difference, Party, differing_values
 from xcheck.checking.findings import prepared
 from xcheck.judgement import AGREE, INCONCLUSIVE, Judgement, judge
 from xcheck.protocol import RealArray
@@ -62,9 +61,8 @@ def unmeasured_slopes(runs: Sequence[Run], parties: Sequence[Party]) -> list[str
     if not claims and len(plain) == len(runs) > 1:
         return ["none of these has a derivative; values were compared"]
     lines = []
-    for party in parties:
-        lost = ~party.given if party.measured else np.zeros(0, bool)
-        lost = lost & ~np.any([claim.judgement.missing() for claim in claims], axis=0) if lost.size else lost
+    for party in (party for party in parties if party.measured):
+        lost = ~party.given & ~np.any([claim.judgement.missing() for claim in claims], axis=0)
         if np.any(lost):
             lines.append(f"{party.label}: {np.count_nonzero(lost)} of {lost.size} slopes could not be measured")
     return lines
@@ -108,20 +106,9 @@ def _differing_pullbacks(runs: Sequence[Run], pulled: Mapping[str, RealArray]) -
     products = np.array([pulled[run.label] for run in runs])
     share = max(LESS_ACCURATE, *(2.0 ** -(run.problem.precision / 2) for run in runs if run.problem is not None))
     largest = inputs.largest(np.max(np.abs(products), axis=0, initial=0.0, where=np.isfinite(products)))
-    same = np.ones((len(runs), len(runs)), bool)
-    place, most = 0, 0.0
-    for i, j in combinations(range(len(runs)), 2):
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(products[i] - products[j]) / np.maximum(share * largest, np.finfo(np.float64).tiny)
-        apart = np.where(np.isnan(products[i]) & np.isnan(products[j]), 0.0, np.nan_to_num(apart, nan=np.inf))
-        same[i, j] = same[j, i] = not np.any(apart > 1)
-        if apart.max(initial=0.0) > most:
-            place, most = int(np.argmax(apart)), float(apart.max())
-    if np.all(same):
-        return []
-    numbers = {run.label: float(product[place]) for run, product in zip(runs, products, strict=True)}
-    name = f"a pullback at {inputs.entry(place)}"
-    return [_other_slopes(group([run.label for run in runs], same), numbers, (place, 0), name)]
+    allowed = np.broadcast_to(np.maximum(share * largest, np.finfo(np.float64).tiny) / 2, products.shape)
+    found, _ = differing_values([run.label for run in runs], products, allowed)
+    return [replace(d, place=(d.place[0], 0), count=1, name=f"a pullback at {inputs.entry(d.place[0])}") for d in found]
 
 
 def _differing_slopes(rule: Run, plain: Sequence[Run], pulled: Mapping[str, RealArray], seed: int) -> list[Difference]:
@@ -145,15 +132,9 @@ def _differing_slopes(rule: Run, plain: Sequence[Run], pulled: Mapping[str, Real
         if not abs(own - claimed) <= bar + slack:
             numbers = {rule.label: claimed, run.label: own}
             groups = ((rule.label,), (run.label,))
-            found.append(_other_slopes(groups, numbers, (0, 0), "the slope along one direction"))
+            name = "the slope along one direction"
+            found.append(Difference(Cause.FUNCTION, (0, 0), groups, numbers, name=name))
     return found
-
-
-def _other_slopes(
-    groups: tuple[tuple[str, ...], ...], numbers: dict[str, float], place: tuple[int, int], name: str
-) -> Difference:
-    blamed = tuple(k for some in groups[1:] for k in some) if len(groups[0]) > len(groups[1]) else ()
-    return Difference(Cause.FUNCTION, place, groups, numbers, blamed, name=name)
 
 
 def own_disagreements(runs: Sequence[Run], differences: Sequence[Difference]) -> list[Difference]:

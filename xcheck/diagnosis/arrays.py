@@ -48,8 +48,7 @@ def differences(region: Region) -> Iterator[Explanation]:
     a, b = region.source, region.target
     if a is None or b is None or a.shape != b.shape or len(a.shape) != 1 or len(region.x) < FEWEST or region.is_complex:
         return
-    step = np.diff(region.x)
-    if np.any(step == 0) or not np.all(np.isfinite(region.y)):
+    if np.any(np.diff(region.x) == 0) or not np.all(np.isfinite(region.y)):
         return
     for values, ends, text in _tables(region.x, region.y, b.name):
         inner = values[~ends]  # all alike, they are those of a straight line
@@ -61,22 +60,18 @@ def differences(region: Region) -> Iterator[Explanation]:
 def _tables(x: RealArray, y: RealArray, out: str) -> Iterator[tuple[RealArray, Mask, str]]:
     last, first, both = (np.zeros(len(x), bool) for _ in range(3))
     last[-1] = first[0] = both[0] = both[-1] = True
-    plain = (
-        f"the claim is the difference of neighbouring outputs, {out}[i + 1] - {out}[i] (np.diff), not divided by a step"
-    )
+    plain = f"the claim is the difference of neighbouring outputs, {out}[i + 1] - {out}[i] (np.diff)"
+    halves = f"the claim is the difference of neighbouring outputs, {out}[i + 1] / 2 - {out}[i - 1] / 2 (np.gradient)"
+    undivided = ", not divided by a step"
     chord = (
         f"the claim is the slope of a chord, the difference of {out} at two points over that of the inputs (np.diff, "
         "np.gradient); it comes near the derivative where points are close"
     )
     rise, run = np.diff(y), np.diff(x)
-    for values, text in ((rise, plain), (rise / run, chord)):
+    for values, text in ((rise, plain + undivided), (rise / run, chord)):
         yield np.append(values, 0.0), last, text
         yield np.append(0.0, values), first, text
-    yield (
-        np.gradient(y),
-        both,
-        plain.replace("[i + 1] - ", "[i + 1] / 2 - ").replace("[i] (np.diff)", "[i - 1] / 2 (np.gradient)"),
-    )
+    yield np.gradient(y), both, halves + undivided
     yield np.gradient(y, x), both, chord
 
 
