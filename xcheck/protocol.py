@@ -32,6 +32,12 @@ Pullback: TypeAlias = Callable[[Sequence[Native]], Sequence[Native | None]]
 
 RealArray: TypeAlias = NDArray[np.float64]
 
+FlatMap: TypeAlias = Callable[[Sequence[Native], Sequence[Native]], Sequence[Native]]
+"""A function of flat native arrays that vary, and of others that are held constant."""
+
+Finish: TypeAlias = Callable[[Sequence[Native], Sequence[Native]], Sequence[Native]]
+"""What is made of products and of the seeds that they were taken with, in operations of the backend's namespace."""
+
 
 @runtime_checkable
 class Backend(Protocol):
@@ -245,6 +251,118 @@ class SupportsMapped(Protocol):
         """Return `f` mapped over a new leading axis of every input and output."""
 
 
+class Engine(Protocol):
+    """A way to make many products at once: pullbacks of many cotangents, or pushforwards of many tangents.
+
+    `seeds` has one array for every output (vjp) or every input (jvp), each with a new leading axis of k seeds. The
+    products are one array for every input (vjp) or every output (jvp), with the same leading axis; zeros stand for what
+    is unconnected. `finish` makes the result of products and seeds, inside of what is compiled.
+    """
+
+    @property
+    def name(self) -> str:
+        """What tables call it, such as "vmapped vjp"."""
+
+    @property
+    def mode(self) -> str:
+        """Either "vjp" or "jvp"."""
+
+    @property
+    def compiles(self) -> bool:
+        """Whether preparing it, or its first run, takes a compiler."""
+
+    @property
+    def slow_to_compile(self) -> bool:
+        """Whether that compiler takes many seconds for a small function."""
+
+    @property
+    def loops(self) -> bool:
+        """Whether products are made one by one, each as the framework makes any other."""
+
+    @property
+    def pays_from(self) -> int:
+        """The number of products from which it is the fastest of those that do not compile."""
+
+    def prepare(
+        self, f: FlatMap, xs: Sequence[Native], held: Sequence[Native], seeds: Sequence[Native], finish: Finish, /
+    ) -> Callable[[Sequence[Native], Sequence[Native]], Sequence[Native]]:
+        """Return `run(xs, held)`; what takes long is done at its first call at the latest."""
+
+
+class OwnCall(Protocol):
+    """A framework's own call for a whole derivative, such as `torch.func.jacrev`.
+
+    Its result is flat: blocks of shape `out.shape + in.shape`, those of the first output first ("jacobian", "hessian");
+    `(B, *out.shape[1:], *in.shape[1:])` ("batch"); one array like every input ("diagonal").
+    """
+
+    @property
+    def name(self) -> str:
+        """What users write, such as "torch.func.jacrev"."""
+
+    @property
+    def mode(self) -> str:
+        """Which products it takes: "vjp" or "jvp"."""
+
+    @property
+    def compiles(self) -> bool:
+        """Whether preparing it, or its first run, takes a compiler."""
+
+    @property
+    def slow_to_compile(self) -> bool:
+        """Whether that compiler takes many seconds for a small function."""
+
+    @property
+    def default(self) -> bool:
+        """Whether it is what the framework's users call, given no advice."""
+
+    @property
+    def samples_alone(self) -> bool:
+        """Whether it evaluates every sample of a batch by itself, or else relies on samples that do not mix."""
+
+    def prepare(
+        self, f: FlatMap, xs: Sequence[Native], held: Sequence[Native], /
+    ) -> Callable[[Sequence[Native], Sequence[Native]], Sequence[Native]]:
+        """Return `run(xs, held)`; what takes long is done at its first call at the latest."""
+
+
+@runtime_checkable
+class SupportsEngines(Protocol):
+    """Ways of its own to make many products."""
+
+    def engines(self) -> Sequence[Engine]:
+        """Return them; imports nothing."""
+
+
+@runtime_checkable
+class SupportsOwnCalls(Protocol):
+    """Calls of its own for whole derivatives."""
+
+    def own_calls(self, quantity: str, /) -> Sequence[OwnCall]:
+        """Return those for "jacobian", "diagonal", "batch" or "hessian"; imports nothing."""
+
+
+@runtime_checkable
+class SupportsWaiting(Protocol):
+    """Arrays that may be computed later."""
+
+    def wait(self, arrays: Sequence[Native], /) -> None:
+        """Return when all of them have been computed."""
+
+
+@runtime_checkable
+class SupportsChoices(Protocol):
+    """Programs that can be looked through for what chooses by values."""
+
+    def choices(self, f: Function, xs: Sequence[Native], /) -> Sequence[str]:
+        """Name what in `f` lets values decide which inputs an output depends on, each once.
+
+        Such are a Python branch on a value, `where`, sorting, and indices that are computed; also "opaque" for what
+        cannot be looked through. An empty answer means that where a derivative is zero at random points it is zero
+        everywhere. It costs one evaluation or one trace.
+        """
+
+
 # `isinstance` says the same, but takes fifty microseconds in Python 3.11, and a check asks a dozen times.
 
 
@@ -316,3 +434,23 @@ def supports_compiled(backend: object) -> TypeGuard[SupportsCompiled]:
 def supports_mapped(backend: object) -> TypeGuard[SupportsMapped]:
     """Tell whether a backend maps functions without compiling them."""
     return callable(getattr(backend, "mapped", None))
+
+
+def supports_engines(backend: object) -> TypeGuard[SupportsEngines]:
+    """Tell whether a backend has ways of its own to make many products."""
+    return callable(getattr(backend, "engines", None))
+
+
+def supports_own_calls(backend: object) -> TypeGuard[SupportsOwnCalls]:
+    """Tell whether a backend has calls of its own for whole derivatives."""
+    return callable(getattr(backend, "own_calls", None))
+
+
+def supports_waiting(backend: object) -> TypeGuard[SupportsWaiting]:
+    """Tell whether a backend's arrays may be computed later."""
+    return callable(getattr(backend, "wait", None))
+
+
+def supports_choices(backend: object) -> TypeGuard[SupportsChoices]:
+    """Tell whether a backend finds what in a program chooses by values."""
+    return callable(getattr(backend, "choices", None))
