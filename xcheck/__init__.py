@@ -16,34 +16,45 @@ if TYPE_CHECKING:
     from xcheck.comparison import Comparison, Entry
     from xcheck.crosschecks import crosscheck
     from xcheck.gauges.invariants import invariant
-    from xcheck.measurement import finite_difference, gradient, jacobian, jacobian_diagonal
+    from xcheck.jacobians import batch_jacobian, hessian, jacobian, jacobian_diagonal, jacobian_function, plan
+    from xcheck.measurement import finite_difference, gradient
     from xcheck.registry import backends
     from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Power, Report
+    from xcheck.strategies.assumptions import AssumptionError
+    from xcheck.strategies.plans import Plan
+    from xcheck.strategies.repeated import JacobianFunction
     from xcheck.verdict import Verdict
     from xcheck.versions import show_versions
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AssumptionError",
     "Baseline",
     "Comparison",
     "CrossReport",
     "DerivativeError",
     "Entry",
     "InconclusiveError",
+    "JacobianFunction",
+    "Plan",
     "Power",
     "Report",
     "Verdict",
     "backends",
+    "batch_jacobian",
     "check",
     "crosscheck",
     "finite_difference",
     "gradient",
+    "hessian",
     "invariant",
     "jacobian",
     "jacobian_diagonal",
+    "jacobian_function",
     "layout",
     "load_baseline",
+    "plan",
     "show_versions",
 ]
 
@@ -55,9 +66,13 @@ _HOMES = {
     "comparison": ("Comparison", "Entry"),
     "crosschecks": ("crosscheck",),
     "gauges.invariants": ("invariant",),
-    "measurement": ("finite_difference", "gradient", "jacobian", "jacobian_diagonal"),
+    "jacobians": ("batch_jacobian", "hessian", "jacobian", "jacobian_diagonal", "jacobian_function", "plan"),
+    "measurement": ("finite_difference", "gradient"),
     "registry": ("backends",),
     "report": ("CrossReport", "DerivativeError", "InconclusiveError", "Power", "Report"),
+    "strategies.assumptions": ("AssumptionError",),
+    "strategies.plans": ("Plan",),
+    "strategies.repeated": ("JacobianFunction",),
     "verdict": ("Verdict",),
     "versions": ("show_versions",),
 }

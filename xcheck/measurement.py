@@ -1,4 +1,4 @@
-"""Derivatives for use, not for judgement: gradient, Jacobian, Jacobian diagonal, and finite differences with bars."""
+"""Derivatives for use, not for judgement, by plain products or by measuring: gradients, differences with bars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xcheck.call import Wrt, read_call
 from xcheck.checking.findings import prepared
 from xcheck.claim import Claim
 from xcheck.derivatives import Reverse, forward_jacobian, quantity_of, reverse_jacobian
-from xcheck.nesting import Wrap, nest_bars, nest_diagonal, nest_inputs, nest_jacobian
+from xcheck.nesting import Wrap, nest_bars, nest_inputs, nest_jacobian
 from xcheck.probing import Arena
 from xcheck.problem import CHUNK, Problem
 from xcheck.protocol import Backend, RealArray, SupportsJVP, SupportsVJP
@@ -62,62 +62,7 @@ def gradient(
                 f"gradient needs a function with one real number as output, but {problem.call.title} returned {shapes}."
                 " Use xcheck.jacobian, or xcheck.jacobian_diagonal for an elementwise function."
             )
-        return nest_inputs(problem, _jacobian(arena)[0], _native(problem))
-
-
-def jacobian(
-    f: Callable[..., Any],
-    *inputs: Any,
-    backend: str | Backend | None = None,
-    kwargs: Mapping[str, Any] | None = None,
-    wrt: Wrt = None,
-    seed: int = 0,
-) -> Any:
-    """Compute the Jacobian.
-
-    Costs the smaller of m pullbacks and n pushforwards, batched where the backend can. A backend without automatic
-    derivatives measures it by finite differences.
-
-    Returns:
-        A native array of shape `output.shape + input.shape`; for several outputs or inputs, the structure of the
-        output around that of the inputs.
-
-    Raises:
-        ValueError: finite differences could not measure an entry, or no complex Jacobian exists.
-    """
-    with prepared(read_call(f, inputs, kwargs, backend, wrt), seed) as arena:
-        return nest_jacobian(arena.problem, _jacobian(arena), _native(arena.problem))
-
-
-def jacobian_diagonal(
-    f: Callable[..., Any],
-    *inputs: Any,
-    backend: str | Backend | None = None,
-    kwargs: Mapping[str, Any] | None = None,
-    wrt: Wrt = None,
-    seed: int = 0,
-) -> Any:
-    """Compute the diagonal of the Jacobian, d out_i / d x_i, of a function with as many outputs as inputs.
-
-    Costs four products where the Jacobian is diagonal, which is probed and not assumed: `(J^T v) / v` is the same for
-    all vectors v exactly when nothing lies off the diagonal. Otherwise costs n products.
-
-    Returns:
-        Native arrays in the structure of the inputs.
-
-    Raises:
-        ValueError: the numbers of inputs and outputs differ, or a complex function is not holomorphic.
-    """
-    with prepared(read_call(f, inputs, kwargs, backend, wrt), seed) as arena:
-        problem = arena.problem
-        if problem.m != problem.n:
-            raise ValueError(
-                f"jacobian_diagonal needs as many outputs as inputs, but {problem.call.title} maps {problem.n} numbers "
-                f"to {problem.m}. Name the one input that is meant in wrt=."
-            )
-        if any(block.is_complex for block in (*problem.inputs.blocks, *problem.outputs.blocks)):
-            return nest_diagonal(problem, _jacobian(arena), _native(problem))
-        return nest_inputs(problem, _diagonal(arena), _native(problem))
+        return nest_inputs(problem, plain_jacobian(arena)[0], native_wrap(problem))
 
 
 def finite_difference(
@@ -194,7 +139,12 @@ def _measure_all(arena: Arena, wanted: NDArray[np.bool_]) -> RealArray:
     return value
 
 
-def _jacobian(arena: Arena) -> RealArray:
+def plain_jacobian(arena: Arena) -> RealArray:
+    """Compute the (m, n) Jacobian by plain products, or measure it for a backend without derivatives.
+
+    Raises:
+        ValueError: an entry could not be measured.
+    """
     problem = arena.problem
     backend = problem.backend
     modes: list[Callable[[Problem], Claim]] = []
@@ -227,7 +177,12 @@ def _warn_unconnected(problem: Problem, names: tuple[str, ...], depth: int) -> N
     )
 
 
-def _diagonal(arena: Arena) -> RealArray:
+def plain_diagonal(arena: Arena) -> RealArray:
+    """Compute the diagonal (n,) of a square Jacobian by plain products, or measure it.
+
+    Raises:
+        ValueError: an entry could not be measured.
+    """
     problem = arena.problem
     if not isinstance(problem.backend, (SupportsVJP, SupportsJVP)):
         return np.diag(_measure_all(arena, np.eye(problem.n, dtype=bool))).copy()
@@ -236,7 +191,7 @@ def _diagonal(arena: Arena) -> RealArray:
         probed = _probed_diagonal(problem, reverse, arena.seed)
         return _diagonal_by_rows(problem, reverse) if probed is None else probed
     except NotImplementedError:
-        return np.diag(_jacobian(arena)).copy()
+        return np.diag(plain_jacobian(arena)).copy()
 
 
 def _probed_diagonal(problem: Problem, reverse: Reverse, seed: int) -> RealArray | None:
@@ -263,7 +218,9 @@ def _diagonal_by_rows(problem: Problem, reverse: Reverse) -> RealArray:
     return np.concatenate(parts)
 
 
-def _native(problem: Problem) -> Wrap:
+def native_wrap(problem: Problem) -> Wrap:
+    """Return what turns a NumPy array for the k-th varying input into one of the backend, like that input."""
+
     def wrap(array: NDArray[Any], k: int) -> Any:
         dtype = problem.inputs.blocks[k].dtype
         if array.dtype.kind == "c" and dtype.kind != "c":  # a complex output of a real input

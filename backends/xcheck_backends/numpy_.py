@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck_backends import numpy_jacobians
+from xcheck_backends.offers import Engine
+
 
 class NumpyBackend:
     """NumPy arrays and scalars."""
@@ -57,3 +60,7 @@ class NumpyBackend:
     def value(self, f: Callable[[Sequence[Any]], Sequence[Any]], xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`."""
         return list(f(list(xs)))
+
+    def engines(self) -> list[Engine]:
+        """Return what makes products of values alone: differences and complex steps."""
+        return numpy_jacobians.engines()

@@ -1,0 +1,223 @@
+"""A computed derivative, held against plain products before it is trusted.
+
+For a random vector w of signs, `w^T A` of what was computed and the framework's own pullback `w^T J` are the same to
+rounding exactly when A is the Jacobian: whatever lies outside of an assumed pattern, whatever couples samples, and
+whatever a mapped rule did otherwise shows in the difference. The entries of w are `±(1 + i/64)`, so that two entries
+cancel with probability 1/128 at most, in each of the probes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xcheck.protocol import Native, RealArray, supports_jvp, supports_vjp
+from xcheck.reference.grid import signed_probes
+from xcheck.strategies.engines import engines_of
+from xcheck.strategies.primal import Primal
+from xcheck.strategies.quantities import Quantity
+
+UNITS = 256.0
+"""Units of roundoff, next to the terms of a product, by which two computations of it may differ."""
+
+MEASURED = 16.0
+"""How many times the measured rounding of plain products they may differ by, where that is more."""
+
+BY_DIFFERENCES = 2.0**-30
+"""What takes the place of the unit roundoff where products are differences of values."""
+
+Linear = Callable[[RealArray], RealArray]
+
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """An entry that is not what a computed derivative says.
+
+    Attributes:
+        entry: its name.
+        claimed: what the result has there, or has it for.
+        found: what plain products say.
+    """
+
+    entry: str
+    claimed: float
+    found: float
+
+    def __str__(self) -> str:
+        """Say it in half a sentence."""
+        return f"{self.entry} is {self.found:.6g} and not {self.claimed:.6g}"
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The plain products of a function at its point.
+
+    Attributes:
+        mode: "vjp" or "jvp".
+        product: the linear map.
+        unit: the unit roundoff.
+    """
+
+    mode: str
+    product: Linear
+    unit: float
+
+    @staticmethod
+    def of(primal: Primal) -> Plain:
+        """Take pullbacks, or pushforwards where there is no rule for those."""
+        unit = 2.0**-primal.precision
+        if supports_vjp(primal.backend):
+            try:
+                pull = primal.pullback()
+                pull(np.zeros(primal.m))
+            except NotImplementedError:
+                return Plain("jvp", primal.push, unit)
+            return Plain("vjp", pull, unit)
+        if supports_jvp(primal.backend):
+            return Plain("jvp", primal.push, unit)
+        return Plain("jvp", _looped_push(primal), max(unit, BY_DIFFERENCES))
+
+
+def _looped_push(primal: Primal) -> Linear:
+    """Return products by the first engine that makes them one by one."""
+    engine = next(e for e in engines_of(primal.backend) if e.mode == "jvp" and e.loops)
+
+    def push(v: RealArray) -> RealArray:
+        seeds = primal.seed([array[None] for array in primal.inputs.unpack(v)], "jvp")
+        products = engine.prepare(primal.f, primal.xs, primal.held, seeds, lambda products, _: products)
+        parts = [primal.backend.to_numpy(part) for part in products(primal.xs, primal.held)]
+        return np.concatenate([np.asarray(part, np.float64).reshape(-1) for part in parts])
+
+    return push
+
+
+def find_violation(
+    primal: Primal,
+    quantity: Quantity,
+    result: Sequence[Native],
+    seed: int = 0,
+    probes: int = 2,
+    plain: Plain | None = None,
+) -> Violation | None:
+    """Hold a result against plain products; None if they are the same.
+
+    Costs one evaluation and `probes` products; a violation costs about log2(m) more, to find the entry.
+
+    Args:
+        primal: the function at the point.
+        quantity: what the result is of it.
+        result: what was computed.
+        seed: draws the vectors.
+        probes: how many.
+        plain: the products, if there are such already.
+    """
+    plain = plain or Plain.of(primal)
+    size = primal.m if plain.mode == "vjp" else primal.n
+    for vector in signed_probes(np.random.default_rng((seed, 17)), probes, size):
+        wrong = _wrong_places(quantity, result, plain, vector)
+        if len(wrong):
+            return _locate(quantity, result, plain, vector, int(wrong[0]))
+    return None
+
+
+def find_wrong_row(
+    primal: Primal, quantity: Quantity, result: Sequence[Native], seed: int = 0, rows: int = 3
+) -> Violation | None:
+    """Hold some rows (vjp) or columns (jvp) of a result, in the places that it has, against plain products.
+
+    For a result that leaves entries out, so that it is not the matrix to multiply with. Costs `rows` products.
+    """
+    plain = Plain.of(primal)
+    size = primal.m if plain.mode == "vjp" else primal.n
+    for i in np.random.default_rng((seed, 18)).integers(0, size, rows):
+        one = _unit(size, int(i))
+        places = quantity.related(int(i), plain.mode)
+        expected, (value, terms) = plain.product(one), quantity.product(result, one, plain.mode)
+        bound = UNITS * plain.unit * np.maximum(terms, np.max(np.abs(expected[places]), initial=0.0))
+        wrong = places[~(np.abs(value - expected) <= bound)[places] & ~(np.isnan(value) & np.isnan(expected))[places]]
+        if len(wrong):
+            return _violation(quantity, result, plain, int(i), int(wrong[0]))
+    return None
+
+
+def _wrong_places(quantity: Quantity, result: Sequence[Native], plain: Plain, vector: RealArray) -> Places:
+    """Return the places of the product that differ, the one that differs most first."""
+    with np.errstate(all="ignore"):
+        expected, (value, terms) = plain.product(vector), quantity.product(result, vector, plain.mode)
+        apart = np.abs(value - expected)
+        same = (value == expected) | (np.isnan(value) & np.isnan(expected))
+        bound = UNITS * plain.unit * terms
+        if np.all(same | (apart <= bound)):
+            return np.zeros(0, np.intp)
+        bound = np.maximum(bound, MEASURED * _rounding(plain, vector, expected))
+        excess = np.where(same | (apart <= bound), 0.0, np.where(np.isfinite(apart), apart, np.inf))
+    order = np.argsort(-excess, kind="stable")
+    return order[excess[order] > 0]
+
+
+def _rounding(plain: Plain, vector: RealArray, expected: RealArray) -> RealArray:
+    """Measure how far the plain product is from linear: what its own rounding does."""
+    found = np.zeros(len(expected))
+    for seed in range(2):
+        part = np.where(np.random.default_rng(seed).random(len(vector)) < 0.5, vector, 0.0)
+        found = np.fmax(found, np.abs(plain.product(part) + plain.product(vector - part) - expected))
+    return found
+
+
+def _locate(quantity: Quantity, result: Sequence[Native], plain: Plain, vector: RealArray, place: int) -> Violation:
+    """Find an entry that differs; where something is assumed of others, one of those."""
+    other = _halved(quantity, result, plain, vector, place, np.arange(len(vector)))
+    if not quantity.assumes:
+        return _violation(quantity, result, plain, other, place)
+    across = plain.product(_unit(len(vector), other))  # the row (vjp) or column (jvp) of the entry that was found
+    outside = np.ones(len(across), bool)
+    outside[quantity.related(other, plain.mode)] = False
+    if np.any(across[outside] != 0):
+        beside = int(np.flatnonzero(outside)[np.argmax(np.abs(across[outside]))])
+        return _violation(quantity, result, plain, other, beside)
+    suspects = np.setdiff1d(np.arange(len(vector)), quantity.related(place, _opposite(plain.mode)))
+    if len(suspects):
+        other = _halved(quantity, result, plain, vector, place, suspects)
+    return _violation(quantity, result, plain, other, place)
+
+
+def _halved(
+    quantity: Quantity, result: Sequence[Native], plain: Plain, vector: RealArray, place: int, suspects: Places
+) -> int:
+    """Halve the vector until one of its entries makes the difference at `place` of the product."""
+
+    def difference(w: RealArray) -> float:
+        found = float(plain.product(w)[place] - quantity.product(result, w, plain.mode).value[place])
+        return abs(found) if np.isfinite(found) else np.inf
+
+    while len(suspects) > 1:
+        halves = suspects[: len(suspects) // 2], suspects[len(suspects) // 2 :]
+        sizes = [difference(_only(vector, half)) for half in halves]
+        suspects = halves[0] if sizes[0] >= sizes[1] else halves[1]
+    return int(suspects[0])
+
+
+def _violation(quantity: Quantity, result: Sequence[Native], plain: Plain, other: int, place: int) -> Violation:
+    one = _unit(quantity.primal.m if plain.mode == "vjp" else quantity.primal.n, other)
+    claimed = float(quantity.product(result, one, plain.mode).value[place])
+    i, j = (other, place) if plain.mode == "vjp" else (place, other)
+    return Violation(quantity.entry(i, j), claimed, float(plain.product(one)[place]))
+
+
+def _opposite(mode: str) -> str:
+    return "jvp" if mode == "vjp" else "vjp"
+
+
+def _unit(size: int, place: int) -> RealArray:
+    return _only(np.ones(size), np.array([place]))
+
+
+def _only(vector: RealArray, places: Places) -> RealArray:
+    kept = np.zeros(len(vector))
+    kept[places] = vector[places]
+    return kept

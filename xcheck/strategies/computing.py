@@ -1,0 +1,142 @@
+"""One result: a strategy taken, what is unconnected or mixes said, and the shapes that users expect."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from xcheck.problem import Problem
+from xcheck.protocol import Native, supports_engines, supports_jvp, supports_namespace, supports_vjp
+from xcheck.strategies.gradients import gradient_of
+from xcheck.strategies.memory import memory_limit, require_fits
+from xcheck.strategies.once import Computed, compute_by, compute_once
+from xcheck.strategies.primal import Primal
+from xcheck.strategies.quantities import QUANTITIES, Quantity, pairs_up, quantity_named
+from xcheck.strategies.strategy import Strategy, gather
+
+MEASURED = 64
+"""Up to this many entries of a diagonal are measured one by one where there are no derivatives; kinks are seen so."""
+
+LOOKED_AT = 2**20
+"""Up to this many entries, blocks of zeros are looked at for inputs that the framework calls unconnected."""
+
+
+def compute(
+    name: str, problem: Problem, strategy: str, memory: float | None, seed: int, warns: bool = False, depth: int = 3
+) -> Any:
+    """Compute a quantity at the point of a problem, in the shapes that users expect.
+
+    Args:
+        name: of the quantity.
+        problem: the function at the point.
+        strategy: "auto", or the name of one.
+        memory: bytes that may be used; half of what is free if None.
+        seed: draws the vectors of proofs.
+        warns: whether to warn where an assumption that users expect to hold does not.
+        depth: how far up the user's code is.
+    """
+    quantity = quantity_of(name, problem)
+    limit = memory_limit(memory)
+    require_fits(quantity, limit)
+    strategies = gather(quantity, limit)
+    if strategy == "auto":
+        computed = compute_once(quantity, strategies, seed)
+    else:
+        computed = compute_by(quantity, find_strategy(quantity, strategies, strategy), seed)
+    if warns and computed.violation is not None:
+        warnings.warn(said_of_fallback(quantity, computed), stacklevel=depth)
+    _warn_unconnected(quantity, computed.result, depth + 1)
+    return quantity.nest(problem, computed.result)
+
+
+def quantity_of(name: str, problem: Problem) -> Quantity:
+    """Open a problem for strategies.
+
+    Raises:
+        ValueError: there is no such quantity, or none of this function.
+    """
+    if name not in QUANTITIES:
+        raise ValueError(f"quantity={name!r} is not known. Accepted: {', '.join(map(repr, QUANTITIES))}.")
+    primal = Primal.of(problem)
+    return quantity_named(name, gradient_of(primal) if name == "hessian" else primal)
+
+
+def find_strategy(quantity: Quantity, strategies: Sequence[Strategy], name: str) -> Strategy:
+    """Return the strategy that was asked for.
+
+    Raises:
+        ValueError: there is none of that name; the message lists those that exist for the backend.
+    """
+    for strategy in strategies:
+        if strategy.name == name:
+            return strategy
+    names = ", ".join(repr(s.name) for s in strategies)
+    where = f"for the {quantity.name} in {quantity.primal.backend.name}"
+    raise ValueError(f"strategy={name!r} does not exist {where}. Accepted: 'auto', {names}.")
+
+
+def why_plain(problem: Problem, name: str, strategy: str = "auto") -> str:
+    """Tell why a function has to be differentiated by plain products, or measured; empty if it need not.
+
+    Raises:
+        ValueError: a strategy was asked for by name all the same.
+    """
+    reason = _why_plain(problem, name, strategy)
+    if reason and strategy != "auto":
+        raise ValueError(f"strategy={strategy!r} cannot be used for {problem.call.title}: {reason}. Leave it away.")
+    return reason
+
+
+def _why_plain(problem: Problem, name: str, strategy: str) -> str:
+    backend, name_of = problem.backend, problem.backend.name
+    if not (supports_namespace(backend) and (supports_engines(backend) or has_products(backend))):
+        return f"{name_of} has no derivatives, or no array namespace"
+    if any(block.is_complex for block in (*problem.inputs.blocks, *problem.outputs.blocks)):
+        return "it takes or returns complex numbers, and strategies take real ones"
+    if problem.random:
+        return "it draws random numbers, and strategies do not seed them"
+    if name == "diagonal" and problem.m == problem.n and not pairs_up(Primal.of(problem)):
+        return "its inputs and outputs are cut into arrays of different sizes"
+    if strategy == "auto" and not has_products(backend):
+        few = problem.n <= MEASURED if name == "diagonal" else name == "jacobian"
+        return f"{name_of} has no derivatives, and few enough to measure are asked for" if few else ""
+    return ""
+
+
+def has_products(backend: object) -> bool:
+    """Tell whether a backend has derivatives."""
+    return supports_vjp(backend) or supports_jvp(backend)
+
+
+def said_of_fallback(quantity: Quantity, computed: Computed) -> str:
+    """Say that the function is not what the fast strategies rely on."""
+    return (
+        f"{quantity.primal.title}: {computed.violation}. Strategies that rely on this are not valid: "
+        f"{quantity.assumes}. {computed.strategy.name} was taken, {computed.strategy.cost}."
+    )
+
+
+def _warn_unconnected(quantity: Quantity, result: Sequence[Native], depth: int) -> None:
+    """Say that zeros stand for what the framework calls unconnected."""
+    primal, to_numpy = quantity.primal, quantity.primal.backend.to_numpy
+    if quantity.entries > LOOKED_AT or all([np.any(to_numpy(block)) for block in result]):
+        return
+    if not supports_vjp(primal.backend):
+        return
+    try:
+        _, pullback = primal.backend.vjp(primal.closed(), primal.xs)
+        ones = [np.ones(block.shape) for block in primal.outputs.blocks]
+        gradients = pullback(primal.seed(ones, "vjp"))
+    except NotImplementedError:
+        return
+    names = [b.name for b, g in zip(primal.inputs.blocks, gradients, strict=True) if g is None]
+    if names:
+        name = primal.problem.backend.name
+        warnings.warn(
+            f"{name} returned None for {', '.join(names)}: as far as it sees, nothing connects inputs "
+            f"and output of {primal.title} there. Zeros are returned; xcheck.check tells whether they are right.",
+            stacklevel=depth,
+        )

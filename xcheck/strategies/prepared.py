@@ -1,0 +1,198 @@
+"""A derivative that is computed over and over: chosen, proven and compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from xcheck.protocol import Native, supports_choices
+from xcheck.pytree import Structure
+from xcheck.strategies.assumptions import AssumptionError
+from xcheck.strategies.certificate import Violation
+from xcheck.strategies.engines import Run
+from xcheck.strategies.once import prove
+from xcheck.strategies.plans import Plan
+from xcheck.strategies.quantities import Quantity
+from xcheck.strategies.strategy import Strategy
+
+FLAT = "(flat pieces)"
+"""What `choices` adds to functions of which nothing but a piece of slope zero may hide something."""
+
+SCATTERED = 3
+"""Points around the given one at which an assumption is proven as well."""
+
+RECHECKS = ("doubling", "always", "never")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for, as `xcheck.jacobian_function` describes it.
+
+    Raises:
+        ValueError: one of them is none of those that are accepted.
+    """
+
+    quantity: str
+    strategy: str
+    compiled: bool | None
+    recheck: str
+    budget: float
+    memory: float | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Look at them."""
+        if self.recheck not in RECHECKS:
+            raise ValueError(f"recheck={self.recheck!r}. Accepted: {', '.join(map(repr, RECHECKS))}.")
+        if self.compiled not in (None, True, False):
+            raise ValueError(f"compiled={self.compiled!r}. Accepted: None, True, False.")
+        if not self.budget > 0:
+            raise ValueError(f"budget is a positive number of seconds; given: {self.budget!r}.")
+
+
+@dataclass
+class Prepared:
+    """A strategy, prepared for arrays of certain shapes.
+
+    Attributes:
+        quantity: what it computes, at the point where it was prepared.
+        strategy: how.
+        run: the prepared strategy.
+        plan: why.
+        recheck: when it is proven again: at the calls 2, 4, 8, ... ("doubling"), at every one, or never.
+        structure: of the inputs.
+        varying: which of the leaves vary.
+        held: which of them are arrays that are held constant.
+    """
+
+    quantity: Quantity
+    strategy: Strategy
+    run: Run
+    plan: Plan
+    recheck: str
+    structure: Structure
+    varying: tuple[int, ...]
+    held: tuple[int, ...]
+    statics: tuple[tuple[int, Any], ...]
+    calls: int = 1
+    seed: int = 0
+    shapes: tuple[tuple[int, Any, Any], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Note what the arrays look like."""
+        natives = [
+            *zip(self.varying, self.quantity.primal.xs, strict=True),
+            *zip(self.held, self.quantity.primal.held, strict=True),
+        ]
+        self.shapes = tuple((place, array.shape, array.dtype) for place, array in natives)
+        self.kind = type(self.quantity.primal.xs[0])
+        primal = self.quantity.primal
+        self.bare = (
+            len(self.varying) == 1 and not self.held and not self.statics and str(self.structure) == "((*,), {})"
+        )
+        self.single = (
+            len(primal.inputs.blocks) == 1
+            and str(primal.problem.output.structure) == "*"
+            and self.quantity.name != "sparse"
+        )
+
+    def is_like(self, x: Any) -> bool:
+        """Tell whether an array is like the one input that it was prepared for."""
+        _, shape, dtype = self.shapes[0]
+        return type(x) is self.kind and x.shape == shape and x.dtype == dtype
+
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Tell whether leaves are arrays of the shapes and dtypes that it was prepared for, and the same constants."""
+        owns = self.quantity.primal.backend.owns
+        for place, shape, dtype in self.shapes:
+            leaf = leaves[place]
+            if not owns(leaf) or leaf.shape != shape or leaf.dtype != dtype:
+                return False
+        return all(_same(leaves[place], value) for place, value in self.statics)
+
+    def compute(self, xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
+        """Run it, and prove it again where that is due.
+
+        Raises:
+            AssumptionError: it is valid no more.
+        """
+        result = self.run(xs, held)
+        self.calls += 1
+        if self.due:
+            violation = self.violation(xs, held, result)
+            if violation is not None:
+                raise AssumptionError(
+                    self.quantity.primal.title,
+                    self.strategy.name,
+                    self.strategy.assumes,
+                    violation,
+                    _advice(self.calls, self.recheck),
+                )
+        return result
+
+    @property
+    def due(self) -> bool:
+        """Whether this call is one at which the result is proven."""
+        if self.recheck == "doubling":
+            return self.calls & (self.calls - 1) == 0 and bool(self.strategy.assumes or self.strategy.compiles)
+        return self.recheck == "always"
+
+    def violation(self, xs: Sequence[Native], held: Sequence[Native], result: Sequence[Native]) -> Violation | None:
+        """Hold a result at another point against plain products."""
+        return prove(at(self.quantity, xs, held), self.strategy, result, self.seed + self.calls)
+
+
+def at(quantity: Quantity, xs: Sequence[Native], held: Sequence[Native]) -> Quantity:
+    """Return the same quantity at another point of the same shapes."""
+    return replace(quantity, primal=quantity.primal.at(xs, held))
+
+
+def choices_of(quantity: Quantity) -> tuple[str, ...]:
+    """Name what in the function lets values decide which inputs an output depends on; "opaque" if nobody can tell."""
+    backend = quantity.primal.backend
+    if not supports_choices(backend):
+        return (f"opaque: {backend.name} has no program to look through",)
+    try:
+        return tuple(backend.choices(quantity.primal.closed(), quantity.primal.xs))
+    except Exception as error:
+        return (f"opaque: {type(error).__name__}",)
+
+
+def scattered_violation(quantity: Quantity, strategy: Strategy, run: Run, seed: int) -> Violation | None:
+    """Prove an assumption at points around the given one too, where other pieces of the function are active.
+
+    Points at which the function raises, or is not finite, say nothing.
+    """
+    primal = quantity.primal
+    rng = np.random.default_rng((seed, 19))
+    point = primal.inputs.pack([primal.backend.to_numpy(x) for x in primal.xs])
+    typical = primal.inputs.typical(point)
+    for _ in range(SCATTERED):
+        moved = point * rng.choice([-1.0, 0.5, 1.0, 2.0], len(point)) + typical * rng.uniform(-0.5, 0.5, len(point))
+        try:
+            xs = primal.to_native(moved)
+            result = run(xs, primal.held)
+            violation = prove(at(quantity, xs, primal.held), strategy, result, seed)
+        except Exception:
+            continue
+        if violation is not None and np.isfinite(violation.found):
+            return violation
+    return None
+
+
+def _same(value: Any, other: Any) -> bool:
+    if value is other:
+        return True
+    if type(value) is not type(other):
+        return False
+    if isinstance(value, np.ndarray):
+        return np.array_equal(value, other)
+    return bool(value == other)
+
+
+def _advice(calls: int, recheck: str) -> str:
+    since = f" Results since call {calls // 2} may be wrong as well." if recheck == "doubling" else ""
+    return f"It was valid when it was prepared.{since} strategy='auto' with recheck='always' takes what is valid."

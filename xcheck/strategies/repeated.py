@@ -1,0 +1,186 @@
+"""The callable that `xcheck.jacobian_function` returns."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xcheck.binding import bind
+from xcheck.call import Wrt, read_call
+from xcheck.problem import Problem
+from xcheck.protocol import Backend, Native
+from xcheck.pytree import flatten
+from xcheck.randomness import pinned
+from xcheck.space import is_differentiable
+from xcheck.strategies.assumptions import AssumptionError
+from xcheck.strategies.computing import find_strategy, has_products, quantity_of, why_plain
+from xcheck.strategies.memory import memory_limit, require_fits
+from xcheck.strategies.plans import Plan
+from xcheck.strategies.prepared import FLAT, Options, Prepared, choices_of, scattered_violation
+from xcheck.strategies.quantities import Quantity
+from xcheck.strategies.strategy import Strategy, gather
+from xcheck.strategies.trial import Trial, try_out
+
+
+class JacobianFunction:
+    """A derivative, prepared for repeated use; see `xcheck.jacobian_function`.
+
+    Attributes:
+        plan: what was chosen, and why.
+    """
+
+    def __init__(self, f: Callable[..., Any], backend: str | Backend | None, wrt: Wrt, options: Options) -> None:
+        """Keep what is needed to prepare; nothing is evaluated yet."""
+        self._f, self._backend, self._wrt, self._options = f, backend, wrt, options
+        self._ready: list[Prepared] = []
+        self.plan: Plan
+
+    @property
+    def strategy(self) -> str:
+        """The name of the strategy."""
+        return self._ready[0].strategy.name
+
+    def __repr__(self) -> str:
+        """Name the function, the quantity and the strategy."""
+        return f"<xcheck {self._options.quantity} of {self.plan.title} by {self.strategy}>"
+
+    def __call__(self, *inputs: Any, **kwargs: Any) -> Any:
+        """Compute the derivative at another point."""
+        ready = self._ready[0]
+        if ready.bare and len(inputs) == 1 and not kwargs and ready.is_like(inputs[0]):
+            return self._computed(ready, inputs, ())
+        return self._general(inputs, kwargs)
+
+    def prepare(self, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Prepared:
+        """Choose, prove and compile for arrays of these shapes; costs a trial."""
+        call = read_call(self._f, inputs, kwargs, self._backend, self._wrt)
+        with pinned(call.backend, self._options.seed) as rewind, np.errstate(all="ignore"):
+            problem = Problem.at(call, rewind)
+            reason = why_plain(problem, self._options.quantity, "auto" if has_products(call.backend) else "named")
+            if reason:
+                raise NotImplementedError(f"{problem.call.title} cannot be prepared: {reason}.")
+            ready = prepared_for(problem, self._options)
+        self._ready.insert(0, ready)
+        self.plan = ready.plan
+        return ready
+
+    def _general(self, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        first = self._ready[0].quantity.primal
+        call = first.problem.call
+        args = inputs
+        if call.is_module:
+            bound = bind(self._f, first.backend, call.title)
+            args = inputs if bound is None else (bound.values, *inputs)
+        leaves, structure = flatten((args, kwargs))
+        leaves = [_converted(leaf, first.backend) for leaf in leaves]
+        for ready in self._ready:
+            if ready.structure.same_as(structure) and ready.fits(leaves):
+                return self._computed(ready, [leaves[i] for i in ready.varying], [leaves[i] for i in ready.held])
+        ready = self.prepare(inputs, kwargs)
+        primal = ready.quantity.primal
+        return self._computed(ready, primal.xs, primal.held)
+
+    def _computed(self, ready: Prepared, xs: Sequence[Native], held: Sequence[Native]) -> Any:
+        try:
+            result = ready.compute(xs, held)
+        except AssumptionError as error:
+            if self._options.strategy != "auto":
+                raise
+            result = self._again(ready, xs, held, error)
+            ready = self._ready[0]
+        return result[0] if ready.single else ready.quantity.nest(ready.quantity.primal.problem, result)
+
+    def _again(
+        self, ready: Prepared, xs: Sequence[Native], held: Sequence[Native], error: AssumptionError
+    ) -> Sequence[Native]:
+        """Choose anew at a point that showed that the strategy is not valid."""
+        warnings.warn(f"{error} Another strategy is chosen.", stacklevel=5)
+        self._ready.remove(ready)
+        call = ready.quantity.primal.problem.call
+        leaves = {**dict(zip(ready.varying, xs, strict=True)), **dict(zip(ready.held, held, strict=True))}
+        full = [leaves.get(i, leaf.value) for i, leaf in enumerate(call.leaves)]
+        args, kwargs = call.structure.unflatten(full)
+        again = self.prepare(args[1:] if call.is_module else args, kwargs)
+        return again.run(xs, held)
+
+
+def prepared_for(problem: Problem, options: Options) -> Prepared:
+    """Choose, prove and compile at the point of a problem."""
+    quantity = quantity_of(options.quantity, problem)
+    limit = memory_limit(options.memory)
+    require_fits(quantity, limit)
+    strategies = gather(quantity, limit)
+    if options.strategy != "auto":
+        strategies = [find_strategy(quantity, strategies, options.strategy)]
+    return choose(quantity, strategies, limit, options)
+
+
+def choose(quantity: Quantity, strategies: Sequence[Strategy], limit: int, options: Options) -> Prepared:
+    """Try strategies, until one is valid at points around as well."""
+    notes: list[str] = []
+    compiled = True if options.strategy != "auto" else options.compiled
+    while True:
+        trial = try_out(quantity, strategies, limit, compiled, options.budget, options.seed)
+        chosen = trial.candidates[0].strategy
+        if options.strategy != "auto" and trial.violation is not None:
+            raise AssumptionError(
+                quantity.primal.title, options.strategy, trial.candidates[0].strategy.assumes, trial.violation, ""
+            )
+        recheck = options.recheck
+        if not chosen.assumes:
+            break
+        violation = scattered_violation(quantity, chosen, trial.run, options.seed)
+        if violation is None:
+            recheck = _recheck(quantity, options, notes)
+            break
+        if options.strategy != "auto":
+            raise AssumptionError(quantity.primal.title, chosen.name, chosen.assumes, violation, "")
+        notes.append(f"beside the point, {violation}: nothing was taken that relies on this: {chosen.assumes}")
+        strategies = [s for s in strategies if s.assumes != chosen.assumes]
+    return _prepared(quantity, trial, recheck, limit, options, notes)
+
+
+def _recheck(quantity: Quantity, options: Options, notes: list[str]) -> str:
+    deciding = [choice for choice in choices_of(quantity) if not choice.endswith(FLAT)]
+    if not deciding or options.recheck != "doubling":
+        return options.recheck
+    notes.append(
+        f"values decide what outputs depend on ({', '.join(deciding[:3])}), so that every call is proven; "
+        "recheck='doubling' was asked for, 'never' leaves it out"
+    )
+    return "always"
+
+
+def _prepared(
+    quantity: Quantity, trial: Trial, recheck: str, limit: int, options: Options, notes: Sequence[str]
+) -> Prepared:
+    primal = quantity.primal
+    call = primal.problem.call
+    chosen = trial.candidates[0].strategy
+    plan = Plan(primal.title, quantity.name, primal.backend.name, primal.n, primal.m, trial.candidates, notes, limit)
+    leaves = list(enumerate(call.leaves))
+    constant = [i for i, leaf in leaves if not leaf.varies]
+    held = [i for i in constant if primal.backend.owns(call.leaves[i].value)]
+    statics = [(i, call.leaves[i].value) for i in constant if i not in set(held)]
+    return Prepared(
+        quantity,
+        chosen,
+        trial.run,
+        plan,
+        recheck,
+        call.structure,
+        tuple(i for i, leaf in leaves if leaf.varies),
+        tuple(held),
+        tuple(statics),
+        seed=options.seed,
+    )
+
+
+def _converted(leaf: Any, backend: Backend) -> Any:
+    """Turn a NumPy array into one of the backend, as the verbs do."""
+    if isinstance(leaf, np.ndarray) and not backend.owns(leaf) and is_differentiable(leaf.dtype):
+        return backend.from_numpy(leaf)
+    return leaf

@@ -1,0 +1,191 @@
+"""Choosing for repeated use: strategies are prepared, proven and timed against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from xcheck.protocol import Native, supports_waiting
+from xcheck.raised import first_line
+from xcheck.strategies.certificate import Plain, Violation
+from xcheck.strategies.engines import Run
+from xcheck.strategies.memory import show_bytes
+from xcheck.strategies.once import LEAST_PRECISION, effort, prove, remember_order
+from xcheck.strategies.plans import CHOSEN, INVALID, REFUSED, SLOWER, Candidate, show_seconds
+from xcheck.strategies.quantities import Quantity
+from xcheck.strategies.strategy import Strategy
+from xcheck.timing import interleave
+
+HOPELESS = 10.0
+"""How many times the best time a loop has to be expected to take for it not to be tried."""
+
+CLOSE = 3.0
+"""Those within so many times the best single run are timed against each other."""
+
+RACE = 0.3
+"""Seconds of timing for each of those."""
+
+SHARE = 0.5
+"""The share of the budget that timing may take."""
+
+
+@dataclass
+class Trial:
+    """What was tried.
+
+    Attributes:
+        candidates: all strategies, the chosen one first.
+        runs: the prepared ones, by name.
+        violation: an entry that showed that an assumption fails, if one does.
+    """
+
+    candidates: list[Candidate]
+    runs: dict[str, Run] = field(default_factory=dict)
+    violation: Violation | None = None
+
+    @property
+    def run(self) -> Run:
+        """The chosen strategy, prepared."""
+        return self.runs[self.candidates[0].strategy.name]
+
+
+def try_out(
+    quantity: Quantity, strategies: Sequence[Strategy], limit: int, compiled: bool | None, budget: float, seed: int
+) -> Trial:
+    """Prepare, prove and time strategies, those of the fewest products first.
+
+    Args:
+        quantity: what to compute.
+        strategies: the candidates.
+        limit: bytes that they may work in.
+        compiled: whether to try compilers: all of them if True, those that are quick if None.
+        budget: seconds from which on no other strategy is begun.
+        seed: draws the vectors of the proofs.
+
+    Raises:
+        NotImplementedError: the framework has no rule for the function in any mode.
+        RuntimeError: nothing worked; the message has every reason.
+    """
+    contest = _Contest(quantity, limit, compiled, budget, seed)
+    for strategy in sorted(strategies, key=_order):
+        contest.enter(strategy)
+    return contest.finish()
+
+
+def _order(strategy: Strategy) -> tuple[Any, ...]:
+    return strategy.slow_to_compile, *effort(strategy)
+
+
+@dataclass
+class _Contest:
+    quantity: Quantity
+    limit: int
+    compiled: bool | None
+    budget: float
+    seed: int
+    candidates: list[Candidate] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+    failed: dict[str, Violation] = field(default_factory=dict)
+    missing: NotImplementedError | None = None
+
+    def __post_init__(self) -> None:
+        self.started = perf_counter()
+        plain = Plain.of(self.quantity.primal)
+        ones = np.ones(self.quantity.primal.m if plain.mode == "vjp" else self.quantity.primal.n)
+        plain.product(ones)
+        start = perf_counter()
+        plain.product(ones)
+        self.one = perf_counter() - start
+
+    @property
+    def best(self) -> float:
+        return min((c.seconds for c in self.candidates), default=inf)
+
+    def enter(self, strategy: Strategy) -> None:
+        candidate = Candidate(strategy)
+        self.candidates.append(candidate)
+        candidate.reason = self._why_not(strategy)
+        if candidate.reason:
+            return
+        try:
+            self._run(candidate)
+        except NotImplementedError as error:
+            candidate.status, candidate.reason, self.missing = REFUSED, f"no rule ({first_line(error)})", error
+        except Exception as error:
+            candidate.status, candidate.reason = REFUSED, f"{type(error).__name__}: {first_line(error)}"
+
+    def _why_not(self, strategy: Strategy) -> str:
+        if strategy.compiles and self.compiled is False:
+            return "compiled=False"
+        if strategy.slow_to_compile and self.compiled is not True:
+            return "takes seconds to compile; compiled=True tries it"
+        if strategy.bytes_needed > self.limit:
+            return f"needs about {show_bytes(strategy.bytes_needed)}, more than {show_bytes(self.limit)}"
+        if strategy.assumes and self.quantity.primal.precision < LEAST_PRECISION:
+            return f"cannot be proven in a precision of {self.quantity.primal.precision} bits: {strategy.assumes}"
+        if strategy.assumes in self.failed:
+            return f"it relies on this: {strategy.assumes}; but {self.failed[strategy.assumes]}"
+        expected = strategy.products * self.one / 2  # which is a rough guess: conversions count
+        if strategy.loops and expected > HOPELESS * self.best:
+            return f"{strategy.products} products one by one would take about {show_seconds(expected)}"
+        if self.runs and perf_counter() - self.started > self.budget:
+            return f"the budget of {self.budget:g} s was spent"
+        return ""
+
+    def _run(self, candidate: Candidate) -> None:
+        strategy, primal = candidate.strategy, self.quantity.primal
+        start = perf_counter()
+        run = strategy.prepare()
+        result = self._ready(run(primal.xs, primal.held))
+        candidate.first_seconds = perf_counter() - start
+        violation = prove(self.quantity, strategy, result, self.seed)
+        if violation is not None:
+            candidate.status, candidate.reason = INVALID, str(violation)
+            if strategy.assumes:
+                self.failed[strategy.assumes] = violation
+            return
+        del result
+        candidate.status, candidate.seconds = SLOWER, candidate.first_seconds
+        if candidate.first_seconds < HOPELESS * self.best or strategy.compiles:
+            start = perf_counter()
+            self._ready(run(primal.xs, primal.held))
+            candidate.seconds = min(candidate.seconds, perf_counter() - start)
+        self.runs[strategy.name] = run
+
+    def _ready(self, result: Sequence[Native]) -> Sequence[Native]:
+        backend = self.quantity.primal.backend
+        if supports_waiting(backend):
+            backend.wait(result)
+        return result
+
+    def finish(self) -> Trial:
+        timed = [c for c in self.candidates if c.status == SLOWER]
+        if not timed:
+            self._raise()
+        close = [c for c in timed if c.seconds <= CLOSE * self.best]
+        if len(close) > 1:
+            runs = {c.strategy.name: partial(self._once, self.runs[c.strategy.name]) for c in close}
+            seconds = max(0.05, min(RACE * len(close), SHARE * self.budget))
+            for name, timing in interleave(runs, seconds, self.seed).items():
+                next(c for c in close if c.strategy.name == name).seconds = timing.median
+        self.candidates.sort(key=lambda c: (c.status != SLOWER, c.seconds))
+        self.candidates[0].status = CHOSEN
+        remember_order(self.quantity, [c.strategy for c in self.candidates if c.status in (CHOSEN, SLOWER)])
+        return Trial(self.candidates, self.runs, next(iter(self.failed.values()), None))
+
+    def _once(self, run: Run) -> None:
+        self._ready(run(self.quantity.primal.xs, self.quantity.primal.held))
+
+    def _raise(self) -> None:
+        reasons = "; ".join(f"{c.strategy.name}: {c.status}, {c.reason}" for c in self.candidates)
+        if self.missing is not None and all(c.status == REFUSED for c in self.candidates if c.strategy.loops):
+            raise self.missing
+        raise RuntimeError(
+            f"no strategy could compute the {self.quantity.name} of {self.quantity.primal.title}: {reasons or 'none'}"
+        )
