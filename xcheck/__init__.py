@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xcheck.strategies.assumptions import AssumptionError
     from xcheck.strategies.plans import Plan
     from xcheck.strategies.repeated import JacobianFunction
+    from xcheck.traces import estimate_diagonal, estimate_trace, jacobian_trace
     from xcheck.verdict import Verdict
     from xcheck.versions import show_versions
 
@@ -45,6 +46,8 @@ __all__ = [
     "batch_jacobian",
     "check",
     "crosscheck",
+    "estimate_diagonal",
+    "estimate_trace",
     "finite_difference",
     "gradient",
     "hessian",
@@ -52,6 +55,7 @@ __all__ = [
     "jacobian",
     "jacobian_diagonal",
     "jacobian_function",
+    "jacobian_trace",
     "layout",
     "load_baseline",
     "plan",
@@ -73,6 +77,7 @@ _HOMES = {
     "strategies.assumptions": ("AssumptionError",),
     "strategies.plans": ("Plan",),
     "strategies.repeated": ("JacobianFunction",),
+    "traces": ("estimate_diagonal", "estimate_trace", "jacobian_trace"),
     "verdict": ("Verdict",),
     "versions": ("show_versions",),
 }

@@ -15,7 +15,8 @@ from xcheck.nesting import nest_diagonal, nest_inputs, nest_jacobian
 from xcheck.problem import Problem
 from xcheck.protocol import Backend
 from xcheck.randomness import pinned
-from xcheck.strategies.computing import compute, why_plain
+from xcheck.strategies.computing import compute, quantity_of, why_no_strategy, why_plain
+from xcheck.strategies.memory import memory_limit, require_fits
 from xcheck.strategies.plans import Plan
 from xcheck.strategies.prepared import Options
 from xcheck.strategies.repeated import JacobianFunction
@@ -57,10 +58,11 @@ def jacobian(
         MemoryError: it does not fit; the message has the number of bytes.
         AssumptionError: the strategy that was asked for is not valid for this function.
     """
-    with _opened(f, inputs, backend, kwargs, wrt, seed) as problem:
+    with opened(f, inputs, backend, kwargs, wrt, seed) as problem:
         reason = why_plain(problem, "jacobian", strategy)
         if not reason:
             return compute("jacobian", problem, strategy, memory, seed)
+        require_fits(quantity_of("jacobian", problem), memory_limit(memory))
     with prepared(problem.call, seed) as arena:
         return nest_jacobian(arena.problem, plain_jacobian(arena), native_wrap(arena.problem))
 
@@ -96,7 +98,7 @@ def jacobian_diagonal(
         ValueError: the numbers of inputs and outputs differ, or a complex function is not holomorphic.
         AssumptionError: the strategy that was asked for relies on outputs that depend on their own input alone.
     """
-    with _opened(f, inputs, backend, kwargs, wrt, seed) as problem:
+    with opened(f, inputs, backend, kwargs, wrt, seed) as problem:
         if problem.m != problem.n:
             raise ValueError(
                 f"jacobian_diagonal needs as many outputs as inputs, but {problem.call.title} maps {problem.n} numbers "
@@ -147,8 +149,8 @@ def batch_jacobian(
         AssumptionError: the strategy that was asked for relies on samples that do not mix, and these do.
         NotImplementedError: complex functions, functions that draw random numbers.
     """
-    with _opened(f, inputs, backend, kwargs, wrt, seed) as problem:
-        _require_strategies(problem, "batch", strategy)
+    with opened(f, inputs, backend, kwargs, wrt, seed) as problem:
+        require_strategies(problem, "batch")
         return compute("batch", problem, strategy, memory, seed, warns=True)
 
 
@@ -183,8 +185,8 @@ def hessian(
         ValueError: the output is not a single real number.
         NotImplementedError: the backend has no second derivatives, or no rule for this function.
     """
-    with _opened(f, inputs, backend, kwargs, wrt, seed) as problem:
-        _require_strategies(problem, "hessian", strategy)
+    with opened(f, inputs, backend, kwargs, wrt, seed) as problem:
+        require_strategies(problem, "hessian")
         return compute("hessian", problem, strategy, memory, seed)
 
 
@@ -267,7 +269,7 @@ def plan(
 
 
 @contextmanager
-def _opened(
+def opened(
     f: Callable[..., Any],
     inputs: tuple[Any, ...],
     backend: str | Backend | None,
@@ -275,13 +277,18 @@ def _opened(
     wrt: Wrt,
     seed: int,
 ) -> Iterator[Problem]:
-    """Pin the random generators and evaluate the function at the point."""
+    """Pin the random generators and evaluate the function at the point, inside the context."""
     call = read_call(f, inputs, kwargs, backend, wrt)
     with pinned(call.backend, seed) as rewind, np.errstate(all="ignore"):
         yield Problem.at(call, rewind)
 
 
-def _require_strategies(problem: Problem, quantity: str, strategy: str) -> None:
-    reason = why_plain(problem, quantity, strategy)
+def require_strategies(problem: Problem, quantity: str) -> None:
+    """Refuse a function that no strategy takes.
+
+    Raises:
+        NotImplementedError: it is complex, draws random numbers, or the backend has nothing to offer.
+    """
+    reason = why_no_strategy(problem, quantity)
     if reason:
         raise NotImplementedError(f"the {quantity} of {problem.call.title} has no strategy: {reason}.")

@@ -84,13 +84,14 @@ def why_plain(problem: Problem, name: str, strategy: str = "auto") -> str:
     Raises:
         ValueError: a strategy was asked for by name all the same.
     """
-    reason = _why_plain(problem, name, strategy)
+    reason = why_no_strategy(problem, name) or (_why_measured(problem, name) if strategy == "auto" else "")
     if reason and strategy != "auto":
         raise ValueError(f"strategy={strategy!r} cannot be used for {problem.call.title}: {reason}. Leave it away.")
     return reason
 
 
-def _why_plain(problem: Problem, name: str, strategy: str) -> str:
+def why_no_strategy(problem: Problem, name: str) -> str:
+    """Tell why no strategy takes a function; empty if some do."""
     backend, name_of = problem.backend, problem.backend.name
     if not (supports_namespace(backend) and (supports_engines(backend) or has_products(backend))):
         return f"{name_of} has no derivatives, or no array namespace"
@@ -100,10 +101,15 @@ def _why_plain(problem: Problem, name: str, strategy: str) -> str:
         return "it draws random numbers, and strategies do not seed them"
     if name == "diagonal" and problem.m == problem.n and not pairs_up(Primal.of(problem)):
         return "its inputs and outputs are cut into arrays of different sizes"
-    if strategy == "auto" and not has_products(backend):
-        few = problem.n <= MEASURED if name == "diagonal" else name == "jacobian"
-        return f"{name_of} has no derivatives, and few enough to measure are asked for" if few else ""
     return ""
+
+
+def _why_measured(problem: Problem, name: str) -> str:
+    """Tell why a derivative is rather measured with error bars, where there are none to compute."""
+    if has_products(problem.backend):
+        return ""
+    few = problem.n <= MEASURED if name == "diagonal" else name == "jacobian"
+    return f"{problem.backend.name} has no derivatives, and few enough to measure are asked for" if few else ""
 
 
 def has_products(backend: object) -> bool:

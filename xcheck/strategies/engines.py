@@ -43,7 +43,11 @@ class DerivedEngine:
         one = _pulled if self.mode == "vjp" else _pushed
 
         def run(xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
-            return finish(products(one(self.backend, lambda inputs: f(inputs, held), xs), seeds), seeds)
+            def whole(xs: Sequence[Native]) -> Sequence[Native]:
+                return finish(products(one(self.backend, lambda inputs: f(inputs, held), xs), seeds), seeds)
+
+            found: Sequence[Native] = self.backend.value(whole, xs)  # under the framework's settings
+            return found
 
         return run
 

@@ -94,6 +94,21 @@ def compute_once(quantity: Quantity, strategies: Sequence[Strategy], seed: int) 
     raise missing or RuntimeError(f"no strategy could compute the {quantity.name}: {'; '.join(notes) or 'none fits'}")
 
 
+def first_that_runs(quantity: Quantity, strategies: Sequence[Strategy]) -> Sequence[Native]:
+    """Return the result of the first promising strategy that the framework does not refuse, looped ones foremost.
+
+    Raises:
+        NotImplementedError: the framework has no rule for the function in any mode.
+    """
+    missing: NotImplementedError | None = None
+    for strategy in sorted(promising(quantity, strategies), key=lambda s: not s.loops):
+        try:
+            return strategy.prepare()(quantity.primal.xs, quantity.primal.held)
+        except NotImplementedError as error:
+            missing = error
+    raise missing or NotImplementedError(f"{quantity.primal.backend.name} has no products to offer")
+
+
 def compute_by(quantity: Quantity, strategy: Strategy, seed: int) -> Computed:
     """Compute a quantity by the strategy that was asked for.
 

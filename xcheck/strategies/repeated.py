@@ -16,7 +16,7 @@ from xcheck.pytree import flatten
 from xcheck.randomness import pinned
 from xcheck.space import is_differentiable
 from xcheck.strategies.assumptions import AssumptionError
-from xcheck.strategies.computing import find_strategy, has_products, quantity_of, why_plain
+from xcheck.strategies.computing import find_strategy, quantity_of, why_no_strategy
 from xcheck.strategies.memory import memory_limit, require_fits
 from xcheck.strategies.plans import Plan
 from xcheck.strategies.prepared import FLAT, Options, Prepared, choices_of, scattered_violation
@@ -59,7 +59,7 @@ class JacobianFunction:
         call = read_call(self._f, inputs, kwargs, self._backend, self._wrt)
         with pinned(call.backend, self._options.seed) as rewind, np.errstate(all="ignore"):
             problem = Problem.at(call, rewind)
-            reason = why_plain(problem, self._options.quantity, "auto" if has_products(call.backend) else "named")
+            reason = why_no_strategy(problem, self._options.quantity)
             if reason:
                 raise NotImplementedError(f"{problem.call.title} cannot be prepared: {reason}.")
             ready = prepared_for(problem, self._options)

@@ -66,16 +66,19 @@ def gather(quantity: Quantity, limit: int) -> list[Strategy]:
         quantity: what to compute.
         limit: bytes that a strategy may work in; eager ones keep to it by chunks.
     """
+    backend = quantity.primal.backend
+    modes = {engine.mode for engine in engines_of(backend)}
+    found = of_recipes(quantity, [r for mode in ("vjp", "jvp") if mode in modes for r in quantity.recipes(mode)], limit)
+    if supports_own_calls(backend):
+        found += [_own(quantity.primal, quantity, own) for own in backend.own_calls(quantity.name)]
+    return found
+
+
+def of_recipes(quantity: Quantity, recipes: Sequence[Recipe], limit: int) -> list[Strategy]:
+    """Join every recipe with every engine of its mode."""
     primal = quantity.primal
     engines = engines_of(primal.backend)
-    found = []
-    for mode in ("vjp", "jvp"):
-        recipes = quantity.recipes(mode) if any(engine.mode == mode for engine in engines) else []
-        for recipe in recipes:
-            found += [_strategy(primal, quantity, recipe, e, limit) for e in engines if e.mode == mode]
-    if supports_own_calls(primal.backend):
-        found += [_own(primal, quantity, own) for own in primal.backend.own_calls(quantity.name)]
-    return found
+    return [_strategy(primal, quantity, r, e, limit) for r in recipes for e in engines if e.mode == r.mode]
 
 
 def _strategy(primal: Primal, quantity: Quantity, recipe: Recipe, engine: Engine, limit: int) -> Strategy:
@@ -103,12 +106,16 @@ def _prepared(primal: Primal, recipe: Recipe, engine: Engine, chunk: int) -> Run
         return engine.prepare(primal.f, primal.xs, primal.held, seeds, recipe.whole)
     xp: Any = primal.backend.namespace()  # type: ignore[attr-defined]
 
-    def run(xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
-        parts = []
-        for start in range(0, recipe.count, chunk):
-            seeds = primal.seed(recipe.seeds(start, min(start + chunk, recipe.count)), recipe.mode)
-            parts.append(engine.prepare(primal.f, xs, held, seeds, recipe.reduce)(xs, held))
+    def part(start: int, xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
+        seeds = primal.seed(recipe.seeds(start, min(start + chunk, recipe.count)), recipe.mode)
+        return engine.prepare(primal.f, xs, held, seeds, recipe.reduce)(xs, held)
+
+    def joined(parts: Sequence[Sequence[Native]]) -> Sequence[Native]:
         return recipe.finish([xp.concat(pieces, axis=0) for pieces in zip(*parts, strict=True)])
+
+    def run(xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
+        parts = [part(start, xs, held) for start in range(0, recipe.count, chunk)]
+        return primal.backend.value(lambda _: joined(parts), xs)  # under the framework's settings
 
     return run
 
