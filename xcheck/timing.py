@@ -42,14 +42,15 @@ NARROW = 0.01
 SLOW = 30.0
 """A run that takes this multiple of the fastest one's time is out of the race."""
 
-FEW = 3
-"""Samples of a run that is out of the race, if they take no more than its share of half the time."""
 
 RESAMPLES = 1000
 """Bootstrap samples."""
 
 ENOUGH = 6
 """Samples from which on an interval of 95 % exists: all of n lie on one side of the median in 1 of 2^(n-1) cases."""
+
+FEW = ENOUGH
+"""Samples of a run that is out of the race, as far as its share of half the time allows."""
 
 NOTCH = 1.57
 """Half width of a median's 95 % interval in units of the interquartile range over the root of n."""
@@ -231,7 +232,7 @@ def _racing(lanes: list[_Lane], seconds: float) -> list[_Lane]:
     slow = [lane for lane in able if lane.typical > SLOW * best]
     share = seconds / 2 / len(slow) if slow else 0.0
     return [
-        lane for lane in able if lane not in slow or (n := len(lane.samples)) < FEW and (n + 1) * lane.cost <= share
+        lane for lane in able if lane not in slow or ((n := len(lane.samples)) < FEW and (n + 1) * lane.cost <= share)
     ]
 
 

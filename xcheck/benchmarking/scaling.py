@@ -33,7 +33,9 @@ class Growth:
         """Return the power, or why there is none."""
         if self.exponent is None or self.uncertainty is None:
             return self.reason
-        return f"n^{self.exponent:.2f} ± {self.uncertainty:.1g}"
+        decimals = 1 if self.uncertainty >= 0.095 else 2
+        bar = max(self.uncertainty, 0.01)
+        return f"n^{self.exponent:.{decimals}f} ± {bar:.{decimals if bar < 0.95 else 0}f}"
 
 
 def growth(sizes: Sequence[int], seconds: Sequence[float]) -> Growth:
