@@ -129,7 +129,7 @@ def _where(places: Sequence[tuple[str, int]], tried: Sequence[tuple[str, int]], 
         everywhere = len(sizes) == sum(other == backend for other, _ in tried)
         at = "" if everywhere else f"n = {', '.join(map(str, sizes))}"
         told.append(" at ".join(filter(None, (backend if several else "", at))))
-    return f" ({'; '.join(told)})" if any(told) else ""
+    return f" ({('; ' if any([' at ' in place for place in told]) else ', ').join(told)})" if any(told) else ""
 
 
 def _join(parts: Sequence[str]) -> str:

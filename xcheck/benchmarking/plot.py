@@ -142,7 +142,7 @@ def _speed_ups(report: Drawn, axes: Axes) -> None:
     axes.set_xscale("log")
     low, high = min(reach), max(reach)
     span = max(high / low, 2.0)
-    axes.set_xlim(low / span**0.12, high * span**0.3)
+    axes.set_xlim(low / span**0.12, high * span**0.36)
     axes.set_ylim(place - (1.5 if several else 0.5) + 0.1, -1.1 if several else -0.6)
     axes.axvline(1.0, color=NAIVE, linewidth=1.0, zorder=3)
     axes.set_yticks(places, names, fontsize=SMALL + 0.5)
@@ -210,7 +210,7 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> No
 
     low, high = (math.log(bound) for bound in axes.get_ylim())
     heights = sorted(((math.log(y) - low) / (high - low), x, y, label, colour) for x, y, label, colour in ends)
-    points = 72 * axes.figure.get_figheight() * axes.get_position().height
+    points = 72 * axes.get_window_extent().height / axes.figure.dpi
     gap = min(1.6 * SMALL / points, 1.0 / max(len(heights) - 1, 1))
     places = _spread([height for height, *_ in heights], gap)
     beside = blended_transform_factory(axes.transAxes, axes.transAxes)

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress as RichBar
 
 OFTEN = 0.1
@@ -29,7 +30,7 @@ class Progress(Protocol):
 
 @contextmanager
 def show_progress(steps: int, wanted: bool | None = None) -> Iterator[Progress]:
-    """Show a bar of `steps` steps, and take it away in the end.
+    """Show a bar of `steps` steps, and take it away in the end; where there is no terminal, lines stand for it.
 
     Args:
         steps: how many there are.
@@ -40,6 +41,9 @@ def show_progress(steps: int, wanted: bool | None = None) -> Iterator[Progress]:
     console = Console(stderr=True)
     if not (console.is_terminal if wanted is None else wanted):
         yield _Silent()
+        return
+    if not console.is_terminal:
+        yield _Lines(console, steps)
         return
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
@@ -59,6 +63,17 @@ class _Silent:
 
     def refresh(self) -> None:
         pass
+
+
+class _Lines(_Silent):
+    def __init__(self, console: Console, steps: int) -> None:
+        self._console, self._steps, self._done = console, steps, 0
+
+    def say(self, what: str) -> None:
+        self._console.print(f"{self._done}/{self._steps} {what}", markup=False, highlight=False, soft_wrap=True)
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
 
 
 class _Bar:
