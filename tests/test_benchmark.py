@@ -592,6 +592,8 @@ def test_markdown_has_a_row_for_every_strategy_and_escapes() -> None:
     assert table[2].startswith("| \\* | batched vjp | right |")
     assert "one\\_hot" in table[6]
     assert "vmap: \\<no rule>" in "\n".join(lines)
+    assert "Wrong, do not use: one\\_hot." in lines
+    assert not [line for line in lines if "~" in line.replace("\\~", "")]  # two would strike through what is between
 
 
 def test_html_escapes_what_users_wrote() -> None:
@@ -797,6 +799,13 @@ def test_what_the_command_cannot_use_is_named(model: str, asked: list[Any], opti
     assert result.exit_code == 2, result.output
     assert told in " ".join(result.output.replace("│", " ").split())
     assert asked == []
+
+
+@pytest.mark.parametrize("command", ["bench", "check"])
+def test_examples_stand_on_lines_of_their_own(command: str) -> None:
+    told = CliRunner().invoke(main, [command, "--help"]).output
+    assert sum(line.strip().startswith(f"xcheck {command} ") for line in told.splitlines()) == 3
+    assert "\\b" not in told
 
 
 def test_what_the_function_raises_is_not_a_verdict(model: str, monkeypatch: pytest.MonkeyPatch) -> None:

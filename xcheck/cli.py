@@ -82,7 +82,7 @@ def check(
     target: str, at: tuple[str, ...], backend: str | None, has_gradient: bool, wrt: tuple[str, ...],
     seed: int, trials: bool, style: str, **given: str | None,
 ) -> None:  # fmt: skip
-    r"""Check the derivatives of your own function.
+    """Check the derivatives of your own function.
 
     TARGET is path/to/file.py:function, or module:function with a module that can be imported from here.
 
@@ -93,7 +93,7 @@ def check(
     xcheck check model.py:loss --at 'randn(3, 2)' --at 'np.ones(2)'
     xcheck check model.py:cost --at 'randn(5)' --gradient cost_gradient
     xcheck check ops.py:softplus --at 'torch.linspace(-3, 3, 7, dtype=torch.float64)' --format json
-    """
+    """  # noqa: D301  # click looks for a backspace
     from xcheck.target import TargetError, load_target, read_point
 
     try:
@@ -124,7 +124,7 @@ def bench(
     target: str, sizes: str | None, at: tuple[str, ...], quantity: str, backend: tuple[str, ...], seconds: float,
     seed: int, plot: str | None, style: str,
 ) -> None:  # fmt: skip
-    r"""Find the fastest right way to a Jacobian, diagonal or Hessian of your own function.
+    """Find the fastest right way to a Jacobian, diagonal or Hessian of your own function.
 
     Every strategy is verified first; those that are right are timed in turns. TARGET and --at are those of
     `xcheck check`; with --sizes, n is the size in --at.
@@ -135,7 +135,7 @@ def bench(
     xcheck bench ops.py:softplus --at 'torch.linspace(-3, 3, 700)' --quantity diagonal --format markdown
 
     Exit codes: 0 every strategy that ran is right, 1 one is wrong, 2 usage, 3 inconclusive or not run.
-    """
+    """  # noqa: D301  # click looks for a backspace
     from xcheck.target import TargetError, load_target
 
     try:

@@ -24,6 +24,9 @@ INK, FAINT, NAIVE = "#333333", "#8A8A8A", "#555555"
 BEST, OTHER, DEFAULT = "#0072B2", "#A9CCE3", "#E69F00"
 MARKS = "osD^vP*Xhp<>"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (4, 1, 1, 1)))
+WIDEST = 0.7
+"""Inches from one bar to the next."""
+
 SMALL = 8.0
 """Points of the labels."""
 
@@ -143,15 +146,22 @@ def _speed_ups(report: Drawn, axes: Axes) -> None:
     low, high = min(reach), max(reach)
     span = max(high / low, 2.0)
     axes.set_xlim(low / span**0.12, high * span**0.36)
-    axes.set_ylim(place - (1.5 if several else 0.5) + 0.1, -1.1 if several else -0.6)
+    top, bottom = (-1.1, place - 1.4) if several else (-0.6, place - 0.4)
+    slots = axes.get_window_extent().height / axes.figure.dpi / WIDEST
+    spare = max(0.0, slots - (bottom - top)) / 2
+    axes.set_ylim(bottom + spare, top - spare)
     axes.axvline(1.0, color=NAIVE, linewidth=1.0, zorder=3)
     axes.set_yticks(places, names, fontsize=SMALL + 0.5)
     _title_blocks(axes, blocks, several)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     if span < 20:
-        _few_ticks(axes, low, high)
-    over = "the naive loop" if all([block.naive for block in blocks]) else "the naive loop, or the slowest without one"
-    axes.set_xlabel(f"times faster than {over}")
+        _few_ticks(axes, *axes.get_xlim())
+    over = (
+        "the naive loop's"
+        if all([block.naive for block in blocks])
+        else "the naive loop's, or the slowest's without it"
+    )
+    axes.set_xlabel(f"speed in multiples of {over}")
     axes.set_title(f"{report.function}, {report.quantity}: speed-up", fontsize=10, loc="left", color=INK)
     axes.grid(True, axis="x", which="major", color="#E6E6E6", linewidth=0.7)
     axes.tick_params(axis="y", length=0)
@@ -244,10 +254,12 @@ def _ticks_at_sizes(axes: Axes, sizes: Sequence[int]) -> None:
 
 
 def _few_ticks(axes: Axes, low: float, high: float) -> None:
-    """Put ticks at 1, 2 and 5 where a decade or so is all there is."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    """Put ticks at 1, 2 and 5, or at equal distances, where a decade or so is all there is."""
+    from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high / low > 2 else tuple(range(1, 10))))
+    even = [float(tick) for tick in MaxNLocator(7).tick_values(low, high) if low <= tick <= high]
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high / low > 4 else FixedLocator(even))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 

@@ -14,7 +14,16 @@ from xcheck.benchmarking.plot import draw, save
 from xcheck.benchmarking.ranking import Block, blocks
 from xcheck.benchmarking.row import Outcome, Row
 from xcheck.benchmarking.scaling import Growth, growth
-from xcheck.benchmarking.table import LEGEND, Table, as_html, as_markdown, as_text, growth_table, tabulate
+from xcheck.benchmarking.table import (
+    LEGEND,
+    Table,
+    as_html,
+    as_markdown,
+    as_text,
+    escape_markdown,
+    growth_table,
+    tabulate,
+)
 from xcheck.report.judged import Judged
 from xcheck.report.plain import plain
 from xcheck.verdict import Verdict
@@ -99,13 +108,12 @@ class BenchmarkReport(Judged):
 
     def to_markdown(self) -> str:
         """Return the report as Markdown."""
-        parts = [[f"### {self._headline()}"]]
+        sentences = [LEGEND.replace("   ", "; "), *self.advice, *(f"Note: {note}" for note in self.notes)]
+        sentences += [f"With {self._surroundings()}."] if self.environment else []
+        parts = [[f"### {escape_markdown(self._headline())}"]]
         parts += [as_markdown(table) for table in tabulate(self.blocks)]
         parts += [as_markdown(self._growth_table(), GROWTH_LEFT)] if self._growing() else []
-        parts += [[LEGEND.replace("*", "\\*").replace("   ", "; ")]]
-        parts += [[sentence] for sentence in self.advice]
-        parts += [[f"Note: {note}"] for note in self.notes]
-        parts += [[f"With {self._surroundings()}."]] if self.environment else []
+        parts += [[escape_markdown(sentence)] for sentence in sentences]
         return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
     def _repr_html_(self) -> str:

@@ -87,10 +87,10 @@ def as_text(table: Table, left: Sequence[int] = LEFT) -> list[str]:
 def as_markdown(table: Table, left: Sequence[int] = LEFT) -> list[str]:
     """Draw a table as lines of Markdown."""
     rule = [":--" if index in left else "--:" for index in range(len(table.header))]
-    lines = [f"**{_plain(table.title)}**", "", _markdown_row(table.header), _markdown_row(rule)]
-    lines += [_markdown_row([_plain(cell) for cell in line]) for line in table.lines]
+    lines = [f"**{escape_markdown(table.title)}**", "", _markdown_row(table.header), _markdown_row(rule)]
+    lines += [_markdown_row([escape_markdown(cell) for cell in line]) for line in table.lines]
     if table.remarks:
-        lines += ["", *(f"- {word}: {_plain(sentence)}" for word, sentence in table.remarks)]
+        lines += ["", *(f"- {word}: {escape_markdown(sentence)}" for word, sentence in table.remarks)]
     return lines
 
 
@@ -150,9 +150,9 @@ def _markdown_row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Escape what Markdown reads as its own."""
-    for sign in "\\`*_|<":
+    for sign in "\\`*_|<~":
         text = text.replace(sign, f"\\{sign}")
     return text
 
