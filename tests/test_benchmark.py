@@ -20,6 +20,7 @@ from xcheck import timing
 from xcheck.benchmarking import memory, running
 from xcheck.benchmarking.contender import Contender
 from xcheck.benchmarking.contest import run_contest
+from xcheck.benchmarking.load import Load
 from xcheck.benchmarking.plot import _spread
 from xcheck.benchmarking.ranking import blocks
 from xcheck.benchmarking.report import BenchmarkReport
@@ -100,6 +101,22 @@ def test_what_is_slow_gets_few_rounds_and_leaves_the_others_theirs() -> None:
     assert found["endless"].samples == (5.0,)
     assert found["endless"].interval is None
     assert len(found["fast"].samples) > 5 * FEW
+
+
+def test_one_slow_moment_takes_nobody_out_of_the_race() -> None:
+    clock, durations = Clock(), restless(1, 0.001)
+    moments = iter([0.06])
+    runs = {"steady": clock.work(restless(0, 0.001)), "disturbed": clock.work(lambda: next(moments, durations()))}
+    found = interleave(runs, 1.0, clock=clock)
+    assert found["disturbed"].median == pytest.approx(0.001, rel=0.2)
+    assert len(found["disturbed"].samples) > 5 * FEW
+
+
+def test_what_the_fast_ones_leave_is_for_the_slow_ones() -> None:
+    clock = Clock()
+    runs = {"fast": clock.work(0.001), **{f"slow{i}": clock.work(0.05) for i in range(3)}}
+    found = interleave(runs, 1.0, clock=clock)
+    assert [len(found[f"slow{i}"].samples) for i in range(3)] == [FEW] * 3
 
 
 def test_what_is_slow_may_take_half_of_the_time() -> None:
@@ -263,6 +280,30 @@ def test_too_few_sizes_are_said(sizes: list[int]) -> None:
     found = growth(sizes, [1.0] * len(sizes))
     assert found.exponent is None
     assert str(found) == f"too few sizes: {len(set(sizes))}, and 3 are needed"
+
+
+# --- load ---
+
+
+@pytest.mark.parametrize(
+    ("busy", "own", "others"), [(18.0, 9.0, 0.9), (9.0, 9.0, 0.0), (8.0, 9.0, 0.0), (0.0, 0.0, 0.0), (11.0, 10.0, 0.1)]
+)
+def test_other_programs_are_counted_and_told(busy: float, own: float, others: float) -> None:
+    clock, used = Clock(), [(100.0, 50.0), (100.0 + busy, 50.0 + own)]
+    load = Load(lambda: used.pop(0) if len(used) > 1 else used[0], clock)
+    clock.now += 10.0
+    assert load.others() == pytest.approx(others)
+    assert load.note().startswith("other programs kept 0.9 of") is (others > 0.25)
+
+
+def test_where_the_system_does_not_tell_nothing_is_said() -> None:
+    def refuse() -> tuple[float, float]:
+        raise psutil.AccessDenied
+
+    load = Load(refuse)
+    assert load.others() is None
+    assert load.note() == ""
+    assert (Load().others() or 0.0) >= 0.0
 
 
 # --- contests ---
@@ -486,7 +527,7 @@ def test_the_default_is_recommended_where_it_is_fastest_and_ties_are_named() -> 
     rows = [row("jacrev", 0.001, default=True), row("batched vjp", 0.00101), row("loop", 0.00102, naive=True)]
     (sentence,) = report(rows).advice
     own = "(the framework's own default)"
-    assert sentence == f'torch: use strategy="jacrev" {own}, as fast as the naive loop; batched vjp is as fast.'
+    assert sentence == f'torch: use strategy="jacrev" {own}; batched vjp and loop (naive) cannot be told from it.'
     assert [r.strategy for r in report(rows).blocks[0].tied] == ["jacrev", "batched vjp", "loop"]
 
 

@@ -70,25 +70,25 @@ def _gain(block: Block, row: Row, name_size: bool) -> str:
     gains = []
     for over, name in ((block.naive, "the naive loop"), (block.default, "the framework's own default")):
         gain = None if over is None else block.speed_up(row, over)
-        if over is None or gain is None or over is row:
+        if over is None or gain is None or _in(over, block.tied):
             continue
         label = name if over.naive else f"{name}, {over.strategy}"
-        gains.append(
-            f"as fast as {label}"
-            if over in block.tied
-            else f"{ratio_text(gain, block.sure(row, over))} faster than {label}"
-        )
+        gains.append(f"{ratio_text(gain, block.sure(row, over))} faster than {label}")
     own = " (the framework's own default)" if row.default else " (the naive loop itself)" if row.naive else ""
     size = f"; at n = {block.inputs} it is " if name_size else ", "
-    return f"use {row.how}{own}{size}{_join(gains) or 'the fastest right one'}"
+    return f"use {row.how}{own}{size}{_join(gains)}" if gains else f"use {row.how}{own}"
 
 
 def _others(block: Block, row: Row) -> str:
-    """Name what cannot be told from the fastest, beside those that `_gain` speaks of."""
-    others = [r.strategy for r in block.tied if r is not row and not r.naive and not r.default]
+    """Name what cannot be told from the fastest."""
+    others = [other.label for other in block.tied if other is not row]
     if not others:
         return ""
-    return f"; {_join(others)} {'are' if len(others) > 1 else 'is'} as fast"
+    return f"; {_join(others)} cannot be told from it"
+
+
+def _in(row: Row, rows: Sequence[Row]) -> bool:
+    return any([row is other for other in rows])
 
 
 def _across(found: Sequence[Block]) -> list[str]:

@@ -93,6 +93,8 @@ def _run_group(
         bar.advance()
     for outcome in (Outcome.RIGHT, Outcome.INCONCLUSIVE):  # those that have no place take no time from the others
         heat = {str(i): entrant for i, entrant in enumerate(entrants) if entrant.row.outcome is outcome}
+        if not heat:
+            continue
         bar.say(f"{where}: timing {len(heat)} strategies")
         runs = {key: entrant.run for key, entrant in heat.items() if entrant.run is not None}
         timings = interleave(runs, seconds, seed, clock=clock, advance=lambda _: bar.refresh())

@@ -97,8 +97,8 @@ def _scaling(report: Drawn, axes: Axes) -> None:
         sizes, medians = [row.inputs for row in rows], [row.median or math.nan for row in rows]
         bars = [_bars(row) for row in rows]
         power = report.growth(backend, strategy)
-        name = f"{backend}: {strategy}" if several else strategy
-        label = f"{name}{_roles(rows[0])}" + (f"  {_power(power)}" if power.exponent is not None else "")
+        name = f"{backend}: {rows[0].label}" if several else rows[0].label
+        label = name + (f"  {_power(power)}" if power.exponent is not None else "")
         axes.errorbar(
             sizes, medians, yerr=list(zip(*bars, strict=True)), color=colour, marker=MARKS[index % len(MARKS)],
             markersize=5.5, markeredgecolor="white", markeredgewidth=0.6, linewidth=1.6,
@@ -127,7 +127,7 @@ def _speed_ups(report: Drawn, axes: Axes) -> None:
     for block in blocks:
         baseline = block.naive or (block.ranked[-1] if block.ranked else None)
         for row in block.rows:
-            names.append(row.strategy + _roles(row))
+            names.append(row.label)
             places.append(place)
             ratio = block.speed_up(row, baseline)
             if ratio is None or row.timing is None or baseline is None or baseline.median is None:
@@ -277,11 +277,6 @@ def _bars(row: Row) -> tuple[float, float]:
         return 0.0, 0.0
     low, high = row.timing.range
     return max(0.0, row.timing.median - low), max(0.0, high - row.timing.median)
-
-
-def _roles(row: Row) -> str:
-    roles = [word for word, has in (("naive", row.naive), ("default", row.default)) if has]
-    return f" ({', '.join(roles)})" if roles else ""
 
 
 def _power(power: Growth) -> str:

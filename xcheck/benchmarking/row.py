@@ -76,6 +76,12 @@ class Row:
         return self.prepare_seconds + self.first_seconds
 
     @property
+    def label(self) -> str:
+        """The strategy, and what it is to people: "func.jacrev (default)"."""
+        roles = [word for word, has in (("naive", self.naive), ("default", self.default)) if has]
+        return f"{self.strategy} ({', '.join(roles)})" if roles else self.strategy
+
+    @property
     def how(self) -> str:
         """How a user asks for it."""
         return self.call or f'strategy="{self.strategy}"'

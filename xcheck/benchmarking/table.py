@@ -108,14 +108,12 @@ def as_html(table: Table, left: Sequence[int] = LEFT) -> str:
 
 
 def _cells(block: Block, row: Row) -> tuple[str, ...]:
-    roles = [word for word, has in (("naive", row.naive), ("default", row.default)) if has]
-    name = f"{row.strategy} ({', '.join(roles)})" if roles else row.strategy
     timing, first = row.timing, row.until_first
     timed = timing is not None
     speed_up = block.speed_up(row)
     return (
         _mark(block, row),
-        name,
+        row.label,
         row.outcome.value,
         "" if first is None else seconds_text(first),
         interval_text(timing.median, timing.interval, len(timing.samples)) if timing is not None else "",
