@@ -27,6 +27,9 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (4, 1, 1, 1)))
 WIDEST = 0.7
 """Inches from one bar to the next."""
 
+LABEL = 92.0
+"""Points that the text beside a bar takes."""
+
 SMALL = 8.0
 """Points of the labels."""
 
@@ -145,7 +148,8 @@ def _speed_ups(report: Drawn, axes: Axes) -> None:
     axes.set_xscale("log")
     low, high = min(reach), max(reach)
     span = max(high / low, 2.0)
-    axes.set_xlim(low / span**0.12, high * span**0.36)
+    room = min(0.6, LABEL / (0.7 * 72 * axes.get_window_extent().width / axes.figure.dpi))  # names take some width too
+    axes.set_xlim(low / span**0.12, high * (span**1.12) ** (room / (1 - room)))
     top, bottom = (-1.1, place - 1.4) if several else (-0.6, place - 0.4)
     slots = axes.get_window_extent().height / axes.figure.dpi / WIDEST
     spare = max(0.0, slots - (bottom - top)) / 2
@@ -227,7 +231,7 @@ def _label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> No
     for place, (_, x, y, label, colour) in zip(places, heights, strict=True):
         axes.annotate(label, (x, y), (1.03, place), textcoords=beside, va="center", fontsize=SMALL, color=_dark(colour),
                       annotation_clip=False, arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6,
-                      "alpha": 0.6, "shrinkA": 0, "shrinkB": 4})  # fmt: skip
+                      "alpha": 0.6, "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5)})  # fmt: skip
 
 
 def _spread(heights: Sequence[float], gap: float) -> list[float]:
