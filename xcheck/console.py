@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from xcheck.report import Power, Report
+    from xcheck.report import Power
+    from xcheck.report.judged import HasVerdict
 
 COLORS = {"agree": "green", "disagree": "red", "inconclusive": "yellow"}
 
@@ -28,7 +29,7 @@ def print_line(console: Console, line: str, style: str = "") -> None:
     console.print(Text(line, style=style), soft_wrap=True)
 
 
-def print_report(console: Console, report: Report) -> None:
+def print_report(console: Console, report: HasVerdict) -> None:
     """Print `str(report)`, its first line in the colour of the verdict."""
     first, _, rest = str(report).partition("\n")
     print_line(console, first, COLORS[str(report.verdict)])

@@ -18,7 +18,7 @@ KEYWORD = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)(.*)", re.DOTALL)
 ACCEPTED_TARGETS = "Accepted: path/to/file.py:function, or module:function with a module importable from here."
 ACCEPTED_POINTS = (
     "Accepted: a Python expression among the names of the target's file, np, randn(*shape) and rand(*shape), such as "
-    "--at 'randn(3, 2)'; or NAME=EXPR for a keyword argument."
+    "--at 'randn(3, 2)'; or NAME=EXPR for a keyword argument. With --sizes, n is the size."
 )
 
 
@@ -57,10 +57,13 @@ def find(module: ModuleType, name: str, option: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]  # callable() has told
 
 
-def read_point(expressions: Sequence[str], module: ModuleType, seed: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def read_point(
+    expressions: Sequence[str], module: ModuleType, seed: int, size: int | None = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Evaluate the --at expressions: positional inputs in order, and NAME=EXPR as keyword arguments.
 
-    The expressions are the user's own code, as the target itself is.
+    The expressions are the user's own code, as the target itself is. A `size` is called n in them, whatever n may be in
+    the target's file.
 
     Raises:
         TargetError: an expression does not evaluate.
@@ -71,6 +74,7 @@ def read_point(expressions: Sequence[str], module: ModuleType, seed: int) -> tup
         "randn": lambda *shape: generator.standard_normal(shape),
         "rand": lambda *shape: generator.random(shape),
         **vars(module),
+        **({} if size is None else {"n": size}),
     }
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
@@ -81,6 +85,27 @@ def read_point(expressions: Sequence[str], module: ModuleType, seed: int) -> tup
         else:
             args.append(_evaluate(expression, expression, namespace))
     return tuple(args), kwargs
+
+
+def read_sizes(text: str) -> tuple[int, ...]:
+    """Read the sizes of --sizes: positive integers with commas between them; a size that occurs twice counts once.
+
+    Raises:
+        TargetError: it is something else.
+    """
+    accepted = "Accepted: positive integers with commas between them, such as --sizes 10,100,1000."
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise TargetError(f"--sizes {text!r} are no integers. {accepted}") from error
+    if min(sizes) < 1:
+        raise TargetError(f"--sizes {text!r}: {min(sizes)} is not positive. {accepted}")
+    return tuple(sorted(set(sizes)))
+
+
+def speaks_of_size(expressions: Sequence[str]) -> bool:
+    """Tell whether n occurs in any of the --at expressions."""
+    return any([re.search(r"\bn\b", expression) for expression in expressions])
 
 
 def refused_by_xcheck(error: Exception) -> bool:

@@ -50,7 +50,7 @@ ENOUGH = 6
 """Samples from which on an interval of 95 % exists: all of n lie on one side of the median in 1 of 2^(n-1) cases."""
 
 FEW = ENOUGH
-"""Samples of a run that is out of the race, as far as its share of half the time allows."""
+"""Samples of a run that is out of the race, as far as half the time allows, or what the others leave."""
 
 NOTCH = 1.57
 """Half width of a median's 95 % interval in units of the interquartile range over the root of n."""
@@ -92,7 +92,8 @@ def interleave(
     Each run must have been called once before: compiling is not steady state. Each is then run once, whatever that
     takes, and `seconds` are for the rounds that follow. They end early once all intervals are narrow. A run `SLOW`
     times slower than the fastest gets `FEW` rounds, one that takes more than `seconds` none. Garbage is collected
-    between samples only; thread pools and everything else are left as they are. A run that raises drops out.
+    between samples only; thread pools and everything else are left as they are. A run that raises drops out. How slow
+    one is is judged by its fastest sample, since what disturbs only makes slower.
 
     Args:
         runs: by name.
@@ -114,11 +115,11 @@ def interleave(
         lane.open(least)
     start = clock()
     for count in range(1, ROUNDS + 1):
-        if not _round(_shuffled(_racing(lanes, seconds), generator), start + seconds):
+        if not _round(_shuffled(_racing(lanes, seconds, narrow), generator), start + seconds):
             break
         if advance is not None:
             advance(min(1.0, (clock() - start) / seconds))
-        if count >= LEAST_ROUNDS and all([lane.width() <= narrow for lane in _racing(lanes, seconds)]):
+        if count >= LEAST_ROUNDS and all([lane.width() <= narrow for lane in _racing(lanes, seconds, narrow)]):
             break
     return {lane.name: lane.timing() for lane in lanes}
 
@@ -162,7 +163,7 @@ class _Lane:
         self.block = 1
         self.error: Exception | None = None
         self.samples: list[float] = []
-        self._run, self._clock, self._opening = run, clock, math.inf
+        self._run, self._clock, self._opening, self._least = run, clock, math.inf, math.inf
 
     def open(self, least: float) -> None:
         """Run once, and go on to find a block that takes at least `least` seconds."""
@@ -181,18 +182,18 @@ class _Lane:
         taken = self._take(settle=self.block > 1)
         if taken is not None:
             self.samples.append(taken / self.block)
+            self._least = min(self._least, taken / self.block)
 
     @property
-    def typical(self) -> float:
-        """Seconds of one run as far as known; inf if it failed."""
-        if self.error is not None:
-            return math.inf
-        return median(self.samples) if self.samples else self._opening
+    def least(self) -> float:
+        """Seconds of the fastest run so far; inf if one failed."""
+        return math.inf if self.error is not None else min(self._opening, self._least)
 
     @property
     def cost(self) -> float:
         """Seconds that one more sample takes."""
-        return self.typical * (self.block + (self.block > 1))
+        last = self.samples[-1] if self.samples else self._opening
+        return last * (self.block + (self.block > 1))
 
     def width(self) -> float:
         """Half width of the median's interval relative to it, from the quartiles; inf for few samples."""
@@ -204,7 +205,9 @@ class _Lane:
     def timing(self) -> Timing:
         if self.error is not None:
             return Timing(math.inf, tuple(self.samples), self.block, self.error)
-        return Timing(self.typical, tuple(self.samples) or (self._opening,), self.block)
+        alone = self.block == 1 and len(self.samples) < FEW
+        samples = [self._opening, *self.samples] if alone or not self.samples else self.samples
+        return Timing(median(samples), tuple(samples), self.block)
 
     def _take(self, settle: bool = False) -> float | None:
         run, clock, times = self._run, self._clock, repeat(None, self.block)
@@ -225,15 +228,16 @@ def _shuffled(lanes: list[_Lane], generator: np.random.Generator) -> list[_Lane]
     return [lanes[i] for i in generator.permutation(len(lanes))]
 
 
-def _racing(lanes: list[_Lane], seconds: float) -> list[_Lane]:
+def _racing(lanes: list[_Lane], seconds: float, narrow: float) -> list[_Lane]:
     """Choose who takes part in the next round."""
-    best = min((lane.typical for lane in lanes), default=math.inf)
+    best = min((lane.least for lane in lanes), default=math.inf)
     able = [lane for lane in lanes if lane.error is None and lane.cost <= seconds]
-    slow = [lane for lane in able if lane.typical > SLOW * best]
-    share = seconds / 2 / len(slow) if slow else 0.0
-    return [
-        lane for lane in able if lane not in slow or ((n := len(lane.samples)) < FEW and (n + 1) * lane.cost <= share)
-    ]
+    fast = [lane for lane in able if lane.least <= SLOW * best]
+    slow = [lane for lane in able if lane.least > SLOW * best and len(lane.samples) < FEW]
+    if slow and any([lane.width() > narrow for lane in fast]):
+        share = seconds / 2 / len(slow)
+        slow = [lane for lane in slow if (len(lane.samples) + 1) * lane.cost <= share]
+    return fast + slow
 
 
 def _round(lanes: list[_Lane], deadline: float) -> bool:

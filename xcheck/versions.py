@@ -13,7 +13,7 @@ from xcheck.registry import FRAMEWORKS, GROUP
 
 DISTRIBUTION = "xcheck-autodiff"
 
-LIBRARIES = ("array-api-compat", "numpy", "scipy", "optree", "ml_dtypes", "click", "rich")
+LIBRARIES = ("array-api-compat", "numpy", "scipy", "optree", "ml_dtypes", "psutil", "click", "rich")
 
 Versions = dict[str, dict[str, str]]
 """Sections, each a table of names and values."""

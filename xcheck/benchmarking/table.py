@@ -1,0 +1,159 @@
+"""Tables of a benchmark: the same cells as text, Markdown and HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from io import StringIO
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from xcheck.benchmarking.ranking import Block
+from xcheck.benchmarking.row import Outcome, Row
+from xcheck.benchmarking.units import interval_text, memory_text, ratio_text, seconds_text
+
+WIDTH = 160
+"""Columns that the text may take; it takes what it needs."""
+
+HEADER = ("", "strategy", "verdict", "first call", "median [95 %]", "vs naive", "memory", "one run")
+LEFT = (0, 1, 2, 7)
+"""Columns that are flush left; numbers are flush right."""
+
+FASTEST, TIED = "*", "="
+
+LEGEND = (
+    f"{FASTEST} fastest right one   {TIED} cannot be told from it   ~ few runs or wide intervals   "
+    "memory: beyond what the process already has"
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One backend at one size.
+
+    Attributes:
+        title: which.
+        header: the names of the columns.
+        lines: the cells.
+        remarks: why a row is not right: its verdict, and a sentence.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    remarks: tuple[tuple[str, str], ...]
+
+
+def tabulate(found: Sequence[Block]) -> list[Table]:
+    """Write blocks as cells; a reason that a backend gives at several sizes is told at the first."""
+    told: set[tuple[str, str]] = set()
+    tables = []
+    for block in found:
+        table = _tabulate(block)
+        fresh = tuple(remark for remark in table.remarks if (block.backend, remark[1]) not in told)
+        told |= {(block.backend, sentence) for _, sentence in fresh}
+        tables.append(replace(table, remarks=fresh))
+    return tables
+
+
+def _tabulate(block: Block) -> Table:
+    title = f"{block.backend}, {_count(block.inputs, 'input')}, {_count(block.outputs, 'output')}"
+    lines = tuple(_cells(block, row) for row in block.rows)
+    remarks = tuple((row.outcome.value, f"{row.strategy}: {row.reason}") for row in block.rows if row.reason)
+    return Table(title, HEADER, lines, remarks)
+
+
+def growth_table(rows: Sequence[tuple[str, str, str]]) -> Table:
+    """Write how time grows: backend, strategy, power."""
+    return Table("growth of the time with n, over the larger sizes", ("backend", "strategy", "time"), tuple(rows), ())
+
+
+def as_text(table: Table, left: Sequence[int] = LEFT) -> list[str]:
+    """Draw a table as lines of plain text."""
+    drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, name in enumerate(table.header):
+        drawn.add_column(Text(name), justify="left" if index in left else "right", no_wrap=True)
+    for line in table.lines:
+        drawn.add_row(*map(Text, line))
+    text = StringIO()
+    Console(file=text, width=WIDTH, no_color=True, highlight=False).print(drawn)
+    lines = [f"  {table.title}", *(f"  {line}".rstrip() for line in text.getvalue().splitlines())]
+    return lines + [f"  {word:<12}  {sentence}" for word, sentence in table.remarks]
+
+
+def as_markdown(table: Table, left: Sequence[int] = LEFT) -> list[str]:
+    """Draw a table as lines of Markdown."""
+    rule = [":--" if index in left else "--:" for index in range(len(table.header))]
+    lines = [f"**{escape_markdown(table.title)}**", "", _markdown_row(table.header), _markdown_row(rule)]
+    lines += [_markdown_row([escape_markdown(cell) for cell in line]) for line in table.lines]
+    if table.remarks:
+        lines += ["", *(f"- {word}: {escape_markdown(sentence)}" for word, sentence in table.remarks)]
+    return lines
+
+
+def as_html(table: Table, left: Sequence[int] = LEFT) -> str:
+    """Draw a table as HTML, without styles of its own but the alignment."""
+    head = "".join(_cell("th", name, index in left) for index, name in enumerate(table.header))
+    body = "".join(
+        "<tr>" + "".join(_cell("td", cell, index in left) for index, cell in enumerate(line)) + "</tr>"
+        for line in table.lines
+    )
+    remarks = "".join(f"<li>{escape(word)}: {escape(sentence)}</li>" for word, sentence in table.remarks)
+    listed = f"<ul>{remarks}</ul>" if remarks else ""
+    caption = f'<caption style="text-align: left">{escape(table.title)}</caption>'
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{listed}"
+
+
+def _cells(block: Block, row: Row) -> tuple[str, ...]:
+    timing, first = row.timing, row.until_first
+    timed = timing is not None
+    speed_up = block.speed_up(row)
+    return (
+        _mark(block, row),
+        row.label,
+        row.outcome.value,
+        "" if first is None else seconds_text(first),
+        interval_text(timing.median, timing.interval, len(timing.samples)) if timing is not None else "",
+        "" if speed_up is None else ratio_text(speed_up, block.sure(row)),
+        memory_text(row.memory) if timed else "",
+        _work(row),
+    )
+
+
+def _mark(block: Block, row: Row) -> str:
+    if row is block.fastest:
+        return FASTEST
+    return TIED if any([row is other for other in block.tied]) else ""
+
+
+def _work(row: Row) -> str:
+    """Write what one run takes: products with the derivative, and evaluations of the function."""
+    if row.outcome is Outcome.REFUSED:
+        return ""
+    if row.calls == 0 and row.first_calls:
+        calls = f"compiled from {_count(row.first_calls, 'call')}"
+    else:
+        calls = "" if row.calls is None else _count(row.calls, "call")
+    return ", ".join(filter(None, (row.products, calls)))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def escape_markdown(text: str) -> str:
+    """Escape what Markdown reads as its own."""
+    for sign in "\\`*_|<~":
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def _cell(tag: str, text: str, left: bool) -> str:
+    return f'<{tag} style="text-align: {"left" if left else "right"}">{escape(text)}</{tag}>'
