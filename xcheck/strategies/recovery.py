@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from xcheck.protocol import RealArray
-from xcheck.strategies.tables import BLOCK, SLACK, TINY, Code, Indices, Product, Table, code_for, random_signs
+from xcheck.strategies.tables import BLOCK, MASKED, SLACK, TINY, Code, Indices, Product, Table, code_for, random_signs
 
 NARROWEST = 4
 """Buckets of the first table."""
@@ -61,6 +61,7 @@ class RecoveryError(Exception):
     """
 
     def __init__(self, message: str, nonzeros: int | None = None, products: int = 0) -> None:
+        """Keep what is known beside the message."""
         super().__init__(message)
         self.nonzeros, self.products = nonzeros, products
 
@@ -73,7 +74,7 @@ class Recovered:
         pattern: boolean csr_array (m, n); may have a few entries too many.
         bound: every entry (i, j) with |J_ij| > bound[i] at one of the points was found, shape (m,). What is smaller is
             found too unless it shares its bucket with a larger one in all tables. About 1e-13 of the row's sizes in
-            double precision and 1e-5 in single.
+            double precision and 1e-4 in single.
         products: how many products with the matrix were spent, at all points.
         transposed: how many products with its transpose.
         unit: the relative rounding of products that was seen, no less than the unit of roundoff.
@@ -334,7 +335,7 @@ class _Recovery:
         self.patience = np.where(np.all([table.vanished(total) for table in self.tables], axis=0), self.patience + 1, 0)
         closed = vanished | (self.patience >= PATIENCE)
         hidden = np.min([table.hidden() for table in self.tables], axis=0)
-        self.bound[self.open[closed]] = np.where(vanished, hidden, 2 * total)[closed]
+        self.bound[self.open[closed]] = np.where(vanished, hidden, MASKED * total)[closed]
         rows, columns, values, _ = read
         done = closed[rows]
         self._note(self.open[rows[done]], columns[done], values[done])
@@ -355,6 +356,7 @@ class Noise:
     """
 
     def __init__(self, push: Product, n: int, rng: np.random.Generator, others: int = 0) -> None:
+        """Measure it by a random vector, and measure others without."""
         self.vectors = random_signs((1 + others, n), NOISE_BITS, rng)
         found = np.asarray(push(np.concatenate([self.vectors, 3 * self.vectors[:1]])), dtype=np.float64)
         self.products = found[:-1]

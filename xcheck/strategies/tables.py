@@ -32,6 +32,9 @@ SLACK = 16.0
 READING = 16.0
 """The same of a ratio that is read; with more, columns would be read that are not there."""
 
+MASKED = 16.0
+"""Tolerances up to which an entry may hide behind the error of a large one that shares its buckets."""
+
 CHANCE = 12
 """A mixed bucket may pass for that of one column with probability 2^-12 at most; later tables put it right."""
 
@@ -103,6 +106,7 @@ class Table:
     """
 
     def __init__(self, size: int, n: int, code: Code, rng: np.random.Generator) -> None:
+        """Draw the weights of a table with so many buckets for n columns."""
         self.size, self.code, self.n = size, code, n
         self.weights = code.weights(n, rng)
         self._measured = np.empty((1 + code.digits, size, 0))
@@ -153,8 +157,8 @@ class Table:
         return np.asarray(np.all(np.abs(self.sums) <= allowed, axis=(0, 1)))
 
     def hidden(self) -> RealArray:
-        """Return what a single entry of each row may at most be if it hides in the rounding of this table."""
-        return 2 * self.code.tolerance(np.max(self.terms, axis=0, initial=0.0))
+        """Return what an entry of each row may at most be if it hides in the rounding of this table."""
+        return MASKED * self.code.tolerance(np.max(self.terms, axis=0, initial=0.0))
 
     def occupied(self) -> NDArray[np.intp]:
         """Return the number of buckets in which something is left, by row."""
