@@ -31,8 +31,11 @@ SAMPLED = 32
 MOST_BINS = 64
 """Counters for trying stripes, by the number of entries."""
 
-PASSES = 2
-"""Times that a colouring is done again with its own groups in reverse, which never takes more of them."""
+PASSES = (2, 24)
+"""Times that a colouring is done again, group by group, which never takes more groups: for many entries and for few."""
+
+EFFORT = 2**18
+"""Entries that are looked at in doing so, where there are more times than the fewest."""
 
 REMOVALS = 2**21
 """Steps that ordering by smallest degree last may take, each some tenths of a microsecond."""
@@ -310,11 +313,18 @@ class _Neighbours:
         return np.array(colour, dtype=np.intp)
 
     def improved(self, colour: Indices, least: int) -> Indices:
-        """Colour again, group by group from the last (Culberson 1992): each group stays one, and some dissolve."""
-        for turn in range(PASSES):
-            if int(np.max(colour, initial=-1)) + 1 <= least:
+        """Colour again, group by group in other orders (Culberson 1992): each group stays one, and some dissolve.
+
+        In turn the last group first, the largest first, and any order.
+        """
+        rng = np.random.default_rng(0)
+        entries = len(self._pattern.indices) + self.n
+        for turn in range(int(np.clip(EFFORT // entries, *PASSES))):
+            count = int(np.max(colour, initial=-1)) + 1
+            if count <= least:
                 break
-            sizes = np.bincount(colour[self.filled])
-            rank = -np.arange(len(sizes)) if turn % 2 == 0 else -sizes
-            colour = self.greedy(self.filled[np.argsort(rank[colour[self.filled]], kind="stable")])
+            found = colour[self.filled]
+            orders = [np.arange(count)[::-1], np.argsort(-np.bincount(found), kind="stable"), rng.permutation(count)]
+            rank = np.argsort(orders[turn % len(orders)])
+            colour = self.greedy(self.filled[np.argsort(rank[found], kind="stable")])
         return colour

@@ -179,8 +179,9 @@ class _Recovery:
         terms = csr_array(coo_array((np.abs(values), where), shape=(self.m, self.n)))
         for matrix in (total, terms):
             matrix.sum_duplicates()
-        there = ~(np.abs(total.data) <= SLACK * self.unit * (terms.data - np.abs(total.data)))
-        pattern = csr_array((there, total.indices, total.indptr), shape=(self.m, self.n))
+        with np.errstate(invalid="ignore"):
+            taken_back = np.abs(total.data) <= SLACK * self.unit * (terms.data - np.abs(total.data))
+        pattern = csr_array((~taken_back, total.indices, total.indptr), shape=(self.m, self.n))
         pattern.eliminate_zeros()
         return pattern
 

@@ -123,7 +123,7 @@ class Table:
         step = max(1, BLOCK // max(self.n, m))
         for start in range(0, self.cost, step):
             stop = min(start + step, self.cost)
-            products = push(self._vectors(start, stop))
+            products = np.asarray(push(self._vectors(start, stop)))
             measured[start:stop] = products if len(rows) == m else products[:, rows]
         self._measured = measured.reshape(len(self.weights), self.size, len(rows))
 
