@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array, diags_array, eye_array, kron, random_array, vstack
 
+from xcheck.strategies.certifying import certified, wrong_column
 from xcheck.strategies.colouring import colour_jacobian, dense_rows, group_columns, is_valid, least_groups
 from xcheck.strategies.compression import Compression, as_pattern
-from xcheck.strategies.recovery import RecoveryError, certified, recover_pattern, wrong_column
+from xcheck.strategies.recovery import RecoveryError, recover_pattern
 
 PRECISIONS = [53, 24]
 
@@ -428,6 +429,18 @@ def test_both_modes_are_read_off():
     assert (jvps.shape, vjps.shape) == ((2, 50), (1, 50))
     assert compression.seeds("vjp", np.float32).dtype == np.float32
     assert np.array_equal(compression.decompress(jvps, vjps).toarray(), matrix.toarray())
+
+
+@pytest.mark.parametrize("mode", ["jvp", "vjp"])
+def test_several_dense_rows_of_an_oblong_matrix_are_read_off(mode):
+    matrix = np.eye(60, 90)
+    matrix[:, 7] = 0.5
+    matrix[[3, 30, 59]] = np.arange(1.0, 271.0).reshape(3, 90)
+    matrix = csr_array(matrix if mode == "jvp" else matrix.T)
+    compression = Compression(canonical(matrix), colour_jacobian(canonical(matrix)))
+    assert (compression.colouring.mode, compression.colouring.apart.tolist()) == (mode, [3, 30, 59])
+    result = compression.decompress(compression.seeds("jvp") @ matrix.T, compression.seeds("vjp") @ matrix)
+    assert np.array_equal(result.toarray(), matrix.toarray())
 
 
 def test_a_colouring_of_something_else_is_refused():

@@ -1,4 +1,4 @@
-"""The sparsity pattern of a matrix that is known by its products alone, and a certificate of a sparse matrix.
+"""The sparsity pattern of a matrix that is known by its products alone.
 
 The pattern costs O(k log n) products for k non-zeros a row (tables.py has the method), and nothing has to be known
 beforehand: tables are added, wider and wider, until nothing is left of any row but rounding.
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from xcheck.protocol import RealArray
-from xcheck.strategies.tables import BLOCK, MASKED, SLACK, TINY, Code, Indices, Product, Table, code_for, random_signs
+from xcheck.strategies.noise import COARSEST, SAMPLES, SEEN, Noise, rounding_of_rows
+from xcheck.strategies.tables import BLOCK, MASKED, SLACK, Code, Indices, Product, Table, code_for
 
 NARROWEST = 4
 """Buckets of the first table."""
@@ -33,27 +34,8 @@ PATIENCE = 3
 MOST_NUMBERS = 2**27
 """Numbers in all tables at once."""
 
-COARSEST = 2.0**-10
-"""Products that are less exact are no base for anything."""
-
-NOISE_BITS = 16
-"""Bits of the weights of probes, which are tripled to see the rounding."""
-
-CERTAIN = 30
-"""A certificate overlooks a wrong row with probability 2^-30 at most, if the error is larger than its bound."""
-
-SAMPLES = 8
-"""Vectors by which the rounding of single rows is seen, where it has to be."""
-
-SEEN = 16.0
-"""The largest of these roundings may be smaller than another one by that."""
-
-LATE = 4
+LATE = 6
 """After so many tables the rounding of rows that are still open is measured."""
-
-COMPUTED = 64.0
-"""Units of roundoff of its terms by which two correct computations of a product may differ."""
-
 
 Entries: TypeAlias = tuple[Indices, Indices, RealArray, RealArray]
 """Rows, columns, values, and the terms that each value was made of."""
@@ -365,139 +347,6 @@ class _Recovery:
         return np.maximum(floor, SEEN * self.rounding[self.open])
 
 
-def rounding_of_rows(push: Product, n: int, rng: np.random.Generator) -> RealArray:
-    """Return the largest rounding of each row's products seen with some vectors v and 3 v; costs 16 products."""
-    vectors = random_signs((SAMPLES, n), NOISE_BITS, rng)
-    found = np.asarray(push(np.concatenate([vectors, 3 * vectors])), dtype=np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        gaps = np.max(np.abs(found[SAMPLES:] / 3 - found[:SAMPLES]), axis=0)
-        return np.asarray(np.where(np.isfinite(gaps), gaps, 0.0))
-
-
 def _joined(parts: Sequence[Entries]) -> Entries:
     rows, columns, values, terms = (np.concatenate(part) for part in zip(*parts, strict=True))
     return rows, columns, values, terms
-
-
-class Noise:
-    """The rounding of products, seen by a vector v and by 3 v; costs two products.
-
-    Attributes:
-        products: J @ v.
-        gap: |J @ (3 v) - 3 (J @ v)| / 3.
-    """
-
-    def __init__(self, push: Product, n: int, rng: np.random.Generator, others: int = 0) -> None:
-        """Measure it by a random vector, and measure others without."""
-        self.vectors = random_signs((1 + others, n), NOISE_BITS, rng)
-        found = np.asarray(push(np.concatenate([self.vectors, 3 * self.vectors[:1]])), dtype=np.float64)
-        self.products = found[:-1]
-        with np.errstate(invalid="ignore", over="ignore"):
-            self.gap = np.abs(found[-1] / 3 - found[0])
-
-    def unit(self, precision: int) -> float:
-        """Return the relative rounding of products as it is in nine of ten rows, no less than a unit of roundoff."""
-        size = np.abs(self.products[0])
-        there = (size > TINY[precision]) & np.isfinite(size) & np.isfinite(self.gap)
-        share = float(np.quantile(self.gap[there] / size[there], 0.9)) if np.any(there) else 0.0
-        return max(2.0**-precision, share / 2)
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What random probes say of a sparse matrix.
-
-    Attributes:
-        wrong: the rows in which the matrix is wrong beyond rounding.
-        unjudged: the rows with an infinity or NaN, of which products say nothing; all rows, if products are not even
-            linear.
-        bound: a row with an entry that is wrong or missing by more than this is among the wrong ones, but for a chance
-            of 2^-30, shape (m,). It is 2^(30 / probes) tolerances.
-        products: how many products it cost.
-    """
-
-    wrong: Indices
-    unjudged: Indices
-    bound: RealArray
-    products: int
-
-    @property
-    def holds(self) -> bool:
-        """Tell whether the matrix was right in all rows."""
-        return not len(self.wrong) and not len(self.unjudged)
-
-
-def certified(matrix: csr_array, push: Product, *, precision: int = 53, probes: int = 5, seed: int = 0) -> Certificate:
-    """Compare a sparse matrix with products: random vectors of entries in ±[1, 2), and one of them three times as long.
-
-    If one entry of a row is off by e, and whatever the others are, a probe's gap is within a tolerance t for a share
-    t / |e| of the values of that entry's weight at most, so k probes miss it with probability (t / |e|)^k. With ±1 it
-    would be 1/2 each, for two entries that are off by the same. The tolerance is 64 units of roundoff of |A| |v|, or
-    more where more rounding was seen: rows that seem wrong get 16 products to show it.
-
-    Args:
-        matrix: the matrix A with its values, (m, n).
-        push: products with the matrix that it should be, (k, n) to (k, m). They should be of the mode that made the
-            values: the other one rounds in other places, which products of this one do not show.
-        precision: significand bits of the arithmetic that made both.
-        probes: the number of vectors; costs one product more, and 16 where a row seems wrong.
-        seed: of the vectors.
-    """
-    rng = np.random.default_rng((seed, 7))
-    noise = Noise(push, matrix.shape[1], rng, probes - 1)
-    allowed = _allowed(matrix, noise, noise.gap, precision)
-    with np.errstate(invalid="ignore", over="ignore"):
-        gap = np.abs(noise.products - _times(matrix, noise.vectors))
-    finite = np.isfinite(_times(abs(matrix), np.ones((1, matrix.shape[1])))[0]) & (noise.unit(precision) <= COARSEST)
-    wrong, cost = ~np.all(gap <= allowed, axis=0) & finite, probes + 1
-    if np.any(wrong):
-        rounding = np.where(wrong, rounding_of_rows(push, matrix.shape[1], rng), noise.gap)
-        allowed = _allowed(matrix, noise, rounding, precision)
-        wrong, cost = ~np.all(gap <= allowed, axis=0) & finite, cost + 2 * SAMPLES
-    bound = np.where(finite, 2.0 ** (CERTAIN / probes) * np.max(allowed, axis=0), np.inf)
-    return Certificate(np.flatnonzero(wrong), np.flatnonzero(~finite), bound, cost)
-
-
-def _allowed(matrix: csr_array, noise: Noise, rounding: RealArray, precision: int) -> RealArray:
-    """Return the tolerance of each probe and row; rounding is no excuse for more than 2^-10 of the largest row."""
-    terms = _times(abs(matrix), np.abs(noise.vectors))
-    unit = min(noise.unit(precision), COARSEST)
-    most = COARSEST * np.max(np.where(np.isfinite(terms), terms, 0.0), initial=0.0)
-    seen = np.minimum(np.where(np.isfinite(rounding), SEEN * rounding, 0.0), most)
-    return np.asarray(COMPUTED * unit * terms + seen + TINY[precision])
-
-
-def _times(matrix: csr_array, vectors: RealArray) -> RealArray:
-    return np.asarray((matrix @ vectors.T).T, dtype=np.float64)
-
-
-def wrong_column(matrix: csr_array, push: Product, row: int, *, precision: int = 53, seed: int = 0) -> int | None:
-    """Find a column in which a row of a sparse matrix is wrong or lacks an entry, by halving; None if it finds none.
-
-    Costs two products for each bit of n, and one.
-
-    Args:
-        matrix: the matrix, (m, n).
-        push: products with the matrix that it should be, (k, n) to (k, m).
-        row: one of the wrong rows of its certificate.
-        precision: significand bits of the arithmetic that made both.
-        seed: of the vectors.
-    """
-    n = matrix.shape[1]
-    line = csr_array(matrix[[row]])
-    vector = random_signs(n, NOISE_BITS, np.random.default_rng((seed, 8)))
-    columns = np.arange(n)
-    while True:
-        halves = [half for half in np.array_split(columns, 2) if len(half)]
-        vectors = np.zeros((len(halves), n))
-        for one, half in zip(vectors, halves, strict=True):
-            one[half] = vector[half]
-        products = np.asarray(push(vectors), dtype=np.float64)[:, row]
-        gap = np.abs(products - _times(line, vectors)[:, 0])
-        excess = gap - COMPUTED * 2.0**-precision * _times(abs(line), np.abs(vectors))[:, 0]
-        worst = int(np.argmax(np.where(np.isnan(excess), np.inf, excess)))
-        if not np.nan_to_num(excess[worst], nan=np.inf) > TINY[precision]:
-            return None
-        columns = halves[worst]
-        if len(columns) == 1:
-            return int(columns[0])
