@@ -100,12 +100,13 @@ def colour_jacobian(pattern: csr_array, *, modes: Collection[Mode] = ("jvp", "vj
         raise ValueError("modes is empty; give 'jvp', 'vjp' or both")
     if not mixed or len(turned) < 2:
         return best
+    enough = SHARE * best.products
     for mode, matrix in turned.items():
         dense = dense_rows(matrix)
         rest = without(matrix, dense)
-        if len(dense) and len(dense) + least_groups(rest) <= SHARE * best.products:
+        if len(dense) and len(dense) + least_groups(rest) <= enough:
             one = Colouring(mode, group_columns(rest), dense)
-            best = one if one.products <= SHARE * best.products else best
+            best = one if one.products <= enough and one.products < best.products else best
     return best
 
 
