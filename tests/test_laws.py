@@ -75,7 +75,7 @@ class Setting(NamedTuple):
 BY_BACKEND = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SCALES = st.one_of(st.sampled_from([1e-8, 1e8]), st.floats(-8, 8).map(lambda power: 10.0**power))
 """Powers of two are among them only by chance."""
-POINTS = st.lists(st.floats(0.05, 2.0).flatmap(lambda v: st.sampled_from([v, -v])), min_size=3, max_size=8)
+POINTS = st.lists(st.floats(0.05, 2.0).flatmap(lambda v: st.sampled_from([v, -v])), min_size=3, max_size=5)
 SETTINGS = st.builds(
     Setting,
     st.sampled_from(list(CASES)),
