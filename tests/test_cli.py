@@ -116,7 +116,7 @@ def test_a_wrong_entry_is_named_as_the_user_wrote_it(model: str) -> None:
 
 
 def test_power_is_shown_below_the_report(model: str) -> None:
-    arguments = ["check", f"{model}:cost", "--gradient", "cost_gradient", "--power", "--at"]
+    arguments = ["check", f"{model}:Square.value", "--gradient", "Square.slope", "--power", "--at"]
     result = run(*arguments, "np.ones(2)")
     assert result.exit_code == 0
     assert "the stated limits hold" in result.output
