@@ -145,6 +145,7 @@ def test_a_noisy_function() -> None:
 def test_second_order(torch: Any, few_sizes: None) -> None:
     report = xcheck.check(lambda x: (x**3).sum() + x[0] * x[1], torch.tensor(X[:2]), order=2)
     power = report.power(4)
+    assert power.holds, str(power)
     assert {claim.quantity for claim in power.claims} == {"gradient", "Hessian", "second derivative"}
     assert any(claim.method == "cotangents" for claim in power.claims)
     assert len(power.claims) == len(report.comparisons)
