@@ -1,0 +1,250 @@
+"""TensorFlow's ways to whole Jacobians: engines for many products, and its own calls.
+
+What is compiled is one `tf.function` for each run, without autograph, traced at its first call. Eager pfor traces at
+every call, for as long as a hundred products of a small function take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from xcheck_backends.offers import Engine, OwnCall, Run
+from xcheck_backends.tensorflow_calls import (
+    as_tensors,
+    has_derivative,
+    is_missing_rule,
+    pushed,
+    recorded,
+    without_messages,
+)
+
+FlatMap = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
+Finish = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
+Flat = Callable[[Sequence[Any]], Sequence[Any]]
+Product = Callable[[Sequence[Any]], list[Any]]
+Products = Callable[[Product, Sequence[Any], Sequence[Any]], list[Any]]
+"""Takes what makes one product, the seeds, and an example of every product."""
+
+UNROLLED = 16
+"""The number of products up to which a loop in a graph is written out: sixteen trace in a tenth of a second."""
+
+
+def engines() -> tuple[Engine, ...]:
+    """Return the ways to make many products."""
+    return (
+        Engine("tape loop", "vjp", _engine(_pulls, _one_by_one), loops=True, pays_from=1),
+        Engine("pfor vjp", "vjp", _engine(_pulls, _mapped), pays_from=128),
+        Engine("tf.function vjp loop", "vjp", _engine(_pulls, _looped, {}), compiles=True, loops=True),
+        Engine("tf.function pfor vjp", "vjp", _engine(_pulls, _mapped, {}), compiles=True),
+        Engine("XLA vjp", "vjp", _engine(_pulls, _mapped, XLA), compiles=True),
+        Engine("accumulator loop", "jvp", _engine(_pushes, _one_by_one), loops=True, pays_from=1),
+        Engine("pfor jvp", "jvp", _engine(_pushes, _mapped), pays_from=256),
+        Engine("tf.function jvp loop", "jvp", _engine(_pushes, _looped, {}), compiles=True, loops=True),
+        Engine("tf.function pfor jvp", "jvp", _engine(_pushes, _mapped, {}), compiles=True),
+        Engine("XLA jvp", "jvp", _engine(_pushes, _mapped, XLA), compiles=True),
+    )
+
+
+def own_calls(quantity: str) -> tuple[OwnCall, ...]:
+    """Return TensorFlow's calls for a quantity: eager, and under `tf.function`."""
+    if quantity not in _PIECES:
+        return ()
+    name, pieces = _PIECES[quantity]
+    serial = f"{name}(experimental_use_pfor=False)"
+    return (
+        OwnCall(name, "vjp", _own(pieces, pfor=True), default=True),
+        OwnCall(serial, "vjp", _own(pieces, pfor=False)),
+        OwnCall(f"tf.function({name})", "vjp", _own(pieces, pfor=True, options={}), compiles=True),
+        OwnCall(f"tf.function({serial})", "vjp", _own(pieces, pfor=False, options={}), compiles=True),
+        OwnCall(f"tf.function({name}, jit_compile=True)", "vjp", _own(pieces, pfor=True, options=XLA), compiles=True),
+    )
+
+
+def wait(arrays: Sequence[Any]) -> None:
+    """Return when all tensors have been computed: on the CPU they are when they are returned."""
+    import tensorflow as tf
+
+    for array in arrays:
+        if not array.device.endswith("CPU:0"):
+            tf.reshape(array, [-1])[-1:].numpy()
+
+
+XLA: dict[str, Any] = {"jit_compile": True}
+"""What makes a `tf.function` be compiled by XLA."""
+
+
+def _compiled(compute: Run, options: dict[str, Any] | None) -> Run:
+    """Make a `tf.function` of `compute` if there are options for one, and tell missing rules as such."""
+    import tensorflow as tf
+
+    calls = compute
+    if options is not None:
+        calls = tf.function(compute, autograph=False, **options)
+        calls._omit_frequent_tracing_warning = True  # one trace for each prepared run is what is meant
+
+    def run(xs: Sequence[Any], held: Sequence[Any]) -> Sequence[Any]:
+        try:
+            return calls(list(xs), list(held))
+        except LookupError as error:
+            if not is_missing_rule(error):
+                raise
+            raise NotImplementedError(str(error)) from error
+
+    return run
+
+
+def _quiet(run: Run) -> Run:
+    """Keep back what TensorFlow logs while it traces, at the first call."""
+    traced: list[bool] = []
+
+    def quiet(xs: Sequence[Any], held: Sequence[Any]) -> Sequence[Any]:
+        if traced:
+            return run(xs, held)
+        with without_messages():
+            ys = run(xs, held)
+        traced.append(True)
+        return ys
+
+    return quiet
+
+
+Source = Callable[[Flat, Sequence[Any]], tuple[Product, Callable[[], list[Any]]]]
+"""Takes a function and its inputs; returns what makes one product, and examples of products for `tf.map_fn`."""
+
+
+def _engine(source: Source, products: Products, options: dict[str, Any] | None = None) -> Callable[..., Run]:
+    def prepare(f: FlatMap, xs: Sequence[Any], held: Sequence[Any], seeds: Sequence[Any], finish: Finish) -> Run:  # noqa: ARG001
+        def compute(inputs: Sequence[Any], constants: Sequence[Any]) -> list[Any]:
+            import tensorflow as tf
+
+            # A tensor may be given twice, or be used by the function besides: the tape tells copies apart.
+            apart = [tf.identity(x) for x in inputs]
+            product, examples = source(lambda variables: f(list(variables), constants), apart)
+            return list(finish(products(product, seeds, examples()), seeds))
+
+        return _compiled(compute, options) if products is not _mapped else _quiet(_compiled(compute, options))
+
+    return prepare
+
+
+def _pulls(f: Flat, xs: Sequence[Any]) -> tuple[Product, Callable[[], list[Any]]]:
+    import tensorflow as tf
+
+    _, pullback = recorded(f, xs)
+
+    def pull(row: Sequence[Any]) -> list[Any]:
+        return [tf.zeros_like(x) if g is None else g for x, g in zip(xs, pullback(row), strict=True)]
+
+    return pull, lambda: list(xs)
+
+
+def _pushes(f: Flat, xs: Sequence[Any]) -> tuple[Product, Callable[[], list[Any]]]:
+    import tensorflow as tf
+
+    def push(row: Sequence[Any]) -> list[Any]:
+        ys, dys = pushed(f, xs, row)
+        zero = [tf.zeros(y.shape, y.dtype if has_derivative(y) else xs[0].dtype) for y in ys]
+        return [z if dy is None else dy for z, dy in zip(zero, dys, strict=True)]
+
+    return push, lambda: as_tensors(f(xs))
+
+
+def _one_by_one(product: Product, seeds: Sequence[Any], examples: Sequence[Any]) -> list[Any]:  # noqa: ARG001
+    import tensorflow as tf
+
+    rows = zip(*(tf.unstack(seed) for seed in seeds), strict=True)
+    return [tf.stack(column) for column in zip(*(product(row) for row in rows), strict=True)]
+
+
+def _looped(product: Product, seeds: Sequence[Any], examples: Sequence[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    if seeds[0].shape[0] <= UNROLLED:
+        return _one_by_one(product, seeds, examples)
+    types = [tf.TensorSpec(y.shape, y.dtype) for y in examples]
+    return list(tf.map_fn(product, list(seeds), fn_output_signature=types))
+
+
+def _mapped(product: Product, seeds: Sequence[Any], examples: Sequence[Any]) -> list[Any]:
+    import tensorflow as tf
+
+    if seeds[0].shape[0] == 1:
+        return _one_by_one(product, seeds, examples)
+    return list(tf.vectorized_map(product, list(seeds), fallback_to_while_loop=False))
+
+
+Pieces = Callable[[Flat, Sequence[Any], bool], list[Any]]
+"""Takes a function, its inputs and whether to use pfor; returns flat tensors."""
+
+
+def _own(pieces: Pieces, pfor: bool, options: dict[str, Any] | None = None) -> Callable[..., Run]:
+    def prepare(f: FlatMap, xs: Sequence[Any], held: Sequence[Any]) -> Run:  # noqa: ARG001
+        def compute(inputs: Sequence[Any], constants: Sequence[Any]) -> list[Any]:
+            import tensorflow as tf
+
+            return pieces(lambda xs: f(list(xs), constants), [tf.identity(x) for x in inputs], pfor)
+
+        return _quiet(_compiled(compute, options))
+
+    return prepare
+
+
+def _taped(f: Flat, xs: Sequence[Any]) -> tuple[Any, list[Any]]:
+    import tensorflow as tf
+
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(xs)
+        return tape, as_tensors(f(xs))
+
+
+def _zero() -> Any:
+    import tensorflow as tf
+
+    return tf.UnconnectedGradients.ZERO
+
+
+def _jacobian(f: Flat, xs: Sequence[Any], pfor: bool) -> list[Any]:
+    tape, ys = _taped(f, xs)
+    return [
+        block for y in ys for block in tape.jacobian(y, xs, unconnected_gradients=_zero(), experimental_use_pfor=pfor)
+    ]
+
+
+def _batch(f: Flat, xs: Sequence[Any], pfor: bool) -> list[Any]:
+    tape, ys = _taped(f, xs)
+    return [
+        tape.batch_jacobian(y, x, unconnected_gradients=_zero(), experimental_use_pfor=pfor) for y in ys for x in xs
+    ]
+
+
+def _diagonal(f: Flat, xs: Sequence[Any], pfor: bool) -> list[Any]:
+    import tensorflow as tf
+
+    tape, ys = _taped(f, xs)
+    found = []
+    for x, y in zip(xs, ys, strict=True):
+        block = tape.jacobian(y, x, unconnected_gradients=_zero(), experimental_use_pfor=pfor)
+        size = x.shape.num_elements()
+        found.append(tf.reshape(tf.linalg.diag_part(tf.reshape(block, [size, size])), x.shape))
+    return found
+
+
+def _hessian(f: Flat, xs: Sequence[Any], pfor: bool) -> list[Any]:
+    import tensorflow as tf
+
+    def gradient(inputs: Sequence[Any]) -> list[Any]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(inputs)
+            value = as_tensors(f(inputs))[0]
+        return list(tape.gradient(value, list(inputs), unconnected_gradients=_zero()))
+
+    return _jacobian(gradient, xs, pfor)
+
+
+_PIECES: dict[str, tuple[str, Pieces]] = {
+    "jacobian": ("tape.jacobian", _jacobian),
+    "batch": ("tape.batch_jacobian", _batch),
+    "diagonal": ("tf.linalg.diag_part(tape.jacobian)", _diagonal),
+    "hessian": ("tape.jacobian(tape.gradient)", _hessian),
+}
