@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck_backends import tensorflow_choices, tensorflow_jacobians
 from xcheck_backends.keras_layers import bind_layer, global_seed_generator
+from xcheck_backends.offers import Engine, OwnCall
 from xcheck_backends.tensorflow_calls import (
     as_tensors,
     has_derivative,
@@ -217,6 +219,22 @@ class TensorflowBackend:
         applied = [op.traceback for op in graph.get_operations() if op.type == "IdentityN"]
         found += [[(frame.filename, frame.name) for frame in traceback] for traceback in applied]
         return ("tf.custom_gradient",) if any(map(is_custom, found)) else ()
+
+    def engines(self) -> tuple[Engine, ...]:
+        """Return ways to make many products: looped, by pfor, in graphs and by XLA."""
+        return tensorflow_jacobians.engines()
+
+    def own_calls(self, quantity: str, /) -> tuple[OwnCall, ...]:
+        """Return TensorFlow's calls for "jacobian", "diagonal", "batch" or "hessian", such as `tape.jacobian`."""
+        return tensorflow_jacobians.own_calls(quantity)
+
+    def wait(self, arrays: Sequence[Any], /) -> None:
+        """Return when all tensors have been computed."""
+        tensorflow_jacobians.wait(arrays)
+
+    def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
+        """Name what in `f`'s graph lets values decide which inputs an output depends on, each once."""
+        return tensorflow_choices.choices(f, xs)
 
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:

@@ -34,12 +34,12 @@ def engines() -> tuple[Engine, ...]:
     """Return the ways to make many products."""
     return (
         Engine("tape loop", "vjp", _engine(_pulls, _one_by_one), loops=True, pays_from=1),
-        Engine("pfor vjp", "vjp", _engine(_pulls, _mapped), pays_from=128),
+        Engine("pfor vjp", "vjp", _engine(_pulls, _mapped), pays_from=48),
         Engine("tf.function vjp loop", "vjp", _engine(_pulls, _looped, {}), compiles=True, loops=True),
         Engine("tf.function pfor vjp", "vjp", _engine(_pulls, _mapped, {}), compiles=True),
         Engine("XLA vjp", "vjp", _engine(_pulls, _mapped, XLA), compiles=True),
         Engine("accumulator loop", "jvp", _engine(_pushes, _one_by_one), loops=True, pays_from=1),
-        Engine("pfor jvp", "jvp", _engine(_pushes, _mapped), pays_from=256),
+        Engine("pfor jvp", "jvp", _engine(_pushes, _mapped), pays_from=32),
         Engine("tf.function jvp loop", "jvp", _engine(_pushes, _looped, {}), compiles=True, loops=True),
         Engine("tf.function pfor jvp", "jvp", _engine(_pushes, _mapped, {}), compiles=True),
         Engine("XLA jvp", "jvp", _engine(_pushes, _mapped, XLA), compiles=True),
@@ -212,9 +212,27 @@ def _jacobian(f: Flat, xs: Sequence[Any], pfor: bool) -> list[Any]:
 
 
 def _batch(f: Flat, xs: Sequence[Any], pfor: bool) -> list[Any]:
-    tape, ys = _taped(f, xs)
+    """Call `tape.batch_jacobian`, which takes samples of one number for a mistake, and gets them as rows of one."""
+    import tensorflow as tf
+
+    def rows(array: Any) -> Any:
+        return array[:, None] if array.shape.rank == 1 else array
+
+    def of_rows(inputs: Sequence[Any]) -> list[Any]:
+        found = as_tensors(f([tf.reshape(row, x.shape) for row, x in zip(inputs, xs, strict=True)]))
+        shapes.extend(y.shape for y in found)
+        return [rows(y) for y in found]
+
+    shapes: list[Any] = []
+    inputs = [rows(x) for x in xs]
+    tape, ys = _taped(of_rows, inputs)
     return [
-        tape.batch_jacobian(y, x, unconnected_gradients=_zero(), experimental_use_pfor=pfor) for y in ys for x in xs
+        tf.reshape(
+            tape.batch_jacobian(y, row, unconnected_gradients=_zero(), experimental_use_pfor=pfor),
+            [*shape, *x.shape[1:]],
+        )
+        for y, shape in zip(ys, shapes, strict=True)
+        for row, x in zip(inputs, xs, strict=True)
     ]
 
 
