@@ -74,37 +74,53 @@ XLA: dict[str, Any] = {"jit_compile": True}
 """What makes a `tf.function` be compiled by XLA."""
 
 
-def _compiled(compute: Run, options: dict[str, Any] | None) -> Run:
-    """Make a `tf.function` of `compute` if there are options for one, and tell missing rules as such."""
+def _compiled(compute: Run, count: int, options: dict[str, Any], concrete: bool) -> Run:
+    """Make a `tf.function` of `compute`, or the one graph in it, which takes a third less time to call.
+
+    Its arguments are flat: with lists, a call takes 30 microseconds longer. Of them, `count` are what varies.
+    """
     import tensorflow as tf
 
-    calls = compute
-    if options is not None:
-        calls = tf.function(compute, autograph=False, **options)
-        calls._omit_frequent_tracing_warning = True  # one trace for each prepared run is what is meant
+    traced = tf.function(lambda *flat: compute(flat[:count], flat[count:]), autograph=False, **options)
+    traced._omit_frequent_tracing_warning = True  # one trace for each prepared run is what is meant
+    if not concrete:
+        return lambda xs, held: traced(*xs, *held)
+    graphs: list[Any] = []
 
     def run(xs: Sequence[Any], held: Sequence[Any]) -> Sequence[Any]:
+        if not graphs:
+            graphs.append(traced.get_concrete_function(*xs, *held))
+        found: Sequence[Any] = graphs[0](*xs, *held)
+        return found
+
+    return run
+
+
+def _ruled(run: Run) -> Run:
+    """Tell missing rules as such."""
+
+    def ruled(xs: Sequence[Any], held: Sequence[Any]) -> Sequence[Any]:
         try:
-            return calls(list(xs), list(held))
+            return run(xs, held)
         except LookupError as error:
             if not is_missing_rule(error):
                 raise
             raise NotImplementedError(str(error)) from error
 
-    return run
+    return ruled
 
 
-def _quiet(run: Run) -> Run:
-    """Keep back what TensorFlow logs while it traces, at the first call."""
+def _quiet(run: Run, once: bool) -> Run:
+    """Keep back what TensorFlow logs while it traces: at the first call, or at all of them."""
     traced: list[bool] = []
 
     def quiet(xs: Sequence[Any], held: Sequence[Any]) -> Sequence[Any]:
-        if traced:
+        if traced and once:
             return run(xs, held)
         with without_messages():
-            ys = run(xs, held)
-        traced.append(True)
-        return ys
+            found = run(xs, held)
+        traced[:] = [True]
+        return found
 
     return quiet
 
@@ -123,7 +139,8 @@ def _engine(source: Source, products: Products, options: dict[str, Any] | None =
             product, examples = source(lambda variables: f(list(variables), constants), apart)
             return list(finish(products(product, seeds, examples()), seeds))
 
-        return _compiled(compute, options) if products is not _mapped else _quiet(_compiled(compute, options))
+        run = compute if options is None else _compiled(compute, len(xs), options, concrete=True)
+        return _ruled(_quiet(run, once=options is not None) if products is _mapped else run)
 
     return prepare
 
@@ -185,7 +202,8 @@ def _own(pieces: Pieces, pfor: bool, options: dict[str, Any] | None = None) -> C
 
             return pieces(lambda xs: f(list(xs), constants), [tf.identity(x) for x in inputs], pfor)
 
-        return _quiet(_compiled(compute, options))
+        run = compute if options is None else _compiled(compute, len(xs), options, concrete=False)
+        return _ruled(_quiet(run, once=options is not None))
 
     return prepare
 
