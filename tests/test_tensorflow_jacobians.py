@@ -48,6 +48,16 @@ def test_engines_differentiate_a_gradient_that_was_pulled_back(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ENGINES)
+def test_an_output_of_integers_has_no_slope(name: str) -> None:
+    x, seed = tf.constant([0.5, 2.0]), tf.ones((2, 2))
+    seeds = [seed, seed] if ENGINES[name].mode == "vjp" else [seed]
+    run = ENGINES[name].prepare(lambda xs, held: [tf.argsort(xs[0]), 3 * xs[0]], [x], [], seeds, lambda p, s: p)
+    found = [np.asarray(array) for array in run([x], [])]
+    np.testing.assert_array_equal(found[-1], np.full((2, 2), 3.0))
+    assert not np.any(found[0]) or len(found) == 1
+
+
+@pytest.mark.parametrize("name", ENGINES)
 def test_an_input_given_twice_or_held_as_well_is_told_apart(name: str) -> None:
     x, seed = tf.constant([1.0, 2.0]), tf.eye(2)
     vjp = ENGINES[name].mode == "vjp"

@@ -161,7 +161,7 @@ def _pushes(f: Flat, xs: Sequence[Any]) -> tuple[Product, Callable[[], list[Any]
 
     def push(row: Sequence[Any]) -> list[Any]:
         ys, dys = pushed(f, xs, row)
-        zero = [tf.zeros(y.shape, y.dtype if has_derivative(y) else xs[0].dtype) for y in ys]
+        zero = [tf.zeros_like(y, dtype=y.dtype if has_derivative(y) else xs[0].dtype) for y in ys]
         return [z if dy is None else dy for z, dy in zip(zero, dys, strict=True)]
 
     return push, lambda: as_tensors(f(xs))
