@@ -209,7 +209,7 @@ def _many(primal: Primal, mode: str) -> Callable[[RealArray], RealArray] | None:
 
 
 def _exact(primal: Primal, plain: Plain) -> Callable[[RealArray], RealArray] | None:
-    """Return products by an engine that is more exact than differences, such as complex steps, if one agrees with them."""
+    """Return products by an engine that is more exact than differences, such as complex steps, if one agrees."""
     v = signed_probes(np.random.default_rng(0), 1, primal.n)
     for engine in engines_of(primal.backend):
         if engine.mode == "jvp" and not engine.loops and not engine.compiles:
