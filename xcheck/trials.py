@@ -199,7 +199,7 @@ class _Tally:
 
 def _try_out(comparison: Comparison, bed: Bed, spots: list[Spot], count: int) -> ClaimPower:
     spots = [spots[i % len(spots)] for i in range(count)]
-    signs = [(-1.0) ** (i + i // len(set(spots))) for i in range(count)]
+    signs = [(-1.0) ** (i % len(set(spots)) + i // len(set(spots))) for i in range(count)]
     stated = comparison.detection_limit
     limits = [stated or _least(spot) for spot in spots]
     own = [spot.limit or _least(spot) for spot in spots]

@@ -26,6 +26,13 @@ UNITS = 256.0
 MEASURED = 16.0
 """How many times the measured rounding of plain products they may differ by, where that is more."""
 
+SAMPLES = 8
+"""Products that show the rounding of one that seems to differ."""
+
+FLOOR = 16.0
+"""Units of roundoff of the largest terms by which any place may differ: a function that saturates, such as tanh, has
+slopes that are rounded like its values."""
+
 BY_DIFFERENCES = 2.0**-30
 """What takes the place of the unit roundoff where products are differences of values."""
 
@@ -155,7 +162,8 @@ def find_wrong_row(
         one = _unit(size, int(i))
         places = quantity.related(int(i), plain.mode)
         expected, (value, terms) = plain.product(one), quantity.product(result, one, plain.mode)
-        bound = UNITS * plain.unit * np.maximum(terms, np.max(np.abs(expected[places]), initial=0.0))
+        largest = np.max(np.abs(expected[places]), initial=0.0)
+        bound = UNITS * plain.unit * np.maximum(terms, largest)
         wrong = places[~(np.abs(value - expected) <= bound)[places] & ~(np.isnan(value) & np.isnan(expected))[places]]
         if len(wrong):
             return _violation(quantity, result, plain, int(i), int(wrong[0]))
@@ -172,6 +180,7 @@ def _wrong_places(quantity: Quantity, result: Sequence[Native], plain: Plain, ve
         if np.all(same | (apart <= bound)):
             return np.zeros(0, np.intp)
         bound = np.maximum(bound, MEASURED * _rounding(plain, vector, expected))
+        bound = np.maximum(bound, FLOOR * plain.unit * np.max(terms, initial=0.0, where=np.isfinite(terms)))
         excess = np.where(same | (apart <= bound), 0.0, np.where(np.isfinite(apart), apart, np.inf))
     order = np.argsort(-excess, kind="stable")
     return order[excess[order] > 0]
@@ -180,9 +189,8 @@ def _wrong_places(quantity: Quantity, result: Sequence[Native], plain: Plain, ve
 def _rounding(plain: Plain, vector: RealArray, expected: RealArray) -> RealArray:
     """Measure how far the plain product is from linear: what its own rounding does."""
     found = np.zeros(len(expected))
-    for seed in range(2):
-        part = np.where(np.random.default_rng(seed).random(len(vector)) < 0.5, vector, 0.0)
-        found = np.fmax(found, np.abs(plain.product(part) + plain.product(vector - part) - expected))
+    for factor in np.random.default_rng(0).uniform(1.0, 2.0, SAMPLES):
+        found = np.fmax(found, np.abs(plain.product(factor * vector) / factor - expected))
     return found
 
 

@@ -132,7 +132,7 @@ class _Contest:
         if strategy.assumes and self.quantity.primal.precision < LEAST_PRECISION:
             return f"cannot be proven in a precision of {self.quantity.primal.precision} bits: {strategy.assumes}"
         if strategy.assumes in self.failed:
-            return f"it relies on this: {strategy.assumes}; but {self.failed[strategy.assumes]}"
+            return f"relies on the same: {strategy.assumes}"
         expected = strategy.products * self.one / 2  # which is a rough guess: conversions count
         if strategy.loops and expected > HOPELESS * self.best:
             return f"{strategy.products} products one by one would take about {show_seconds(expected)}"
