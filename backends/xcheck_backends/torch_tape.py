@@ -1,0 +1,229 @@
+"""Differentiating with PyTorch: what is recorded, what functions are given, dual numbers, rules that are missing.
+
+Dual numbers do not nest: where a function differentiates forward by itself, `torch.func.jvp` does it, which does nest.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+Function = Callable[[Sequence[Any]], Sequence[Any]]
+
+NO_RULE = (
+    "no autograd formula was registered",  # torch.library.custom_op without register_autograd
+    "jvp is not implemented for the c++ API",  # torch::autograd::Function
+    "marked with @once_differentiable",
+    "must override the setup_context",  # functorch, of an autograd.Function in the older style
+    "derivative for aten::",  # ... is not implemented: heaviside, nextafter
+)
+"""What a RuntimeError says when it means that a rule is missing; other missing rules are NotImplementedErrors."""
+
+NESTED = "Nested forward mode AD is not supported"
+"""What a RuntimeError says when forward mode is asked for inside dual numbers."""
+
+LONG = 2**20
+"""From this many numbers on, copies of an input are spared."""
+
+OWN = ("torch.", "xcheck_backends.")
+"""Modules whose subclasses of `torch.autograd.Function` are no user's."""
+
+GENERATED = "GeneratedBackwardFor_"
+"""What torch calls the subclass that it makes for an operator of `torch.library.custom_op`."""
+
+NATIVE = "torch::autograd::CppNode<"
+"""What the name of a node begins with that a `torch::autograd::Function` made."""
+
+
+def default_generators() -> list[Any]:
+    """Return the default generators of the CPU and, where CUDA is in use, of its devices; none before torch is used."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return []
+    return [torch.default_generator, *(torch.cuda.default_generators if torch.cuda.is_initialized() else ())]
+
+
+def recording() -> AbstractContextManager[Any]:
+    """Switch every kind of recording on; leaving inference mode takes its time, and is seldom needed."""
+    import torch
+
+    plain = torch._C._is_fwd_grad_enabled() and not torch.is_inference_mode_enabled()
+    return torch.enable_grad() if plain else _recording_again()
+
+
+@contextmanager
+def _recording_again() -> Iterator[None]:
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def missing_rules() -> Iterator[None]:
+    """Turn RuntimeErrors that mean a missing rule into NotImplementedErrors."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, NotImplementedError) or not any(text in str(error) for text in NO_RULE):
+            raise
+        raise NotImplementedError(str(error)) from error
+
+
+@contextmanager
+def quiet(name: str) -> Iterator[None]:
+    """Keep what a part of torch logs of its own decisions, and no errors, from the user."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def custom_nodes(ys: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Return the nodes of a tape that belong to users' rules, with the names of those."""
+    todo = [y.grad_fn for y in ys if y.grad_fn is not None]
+    seen, found = set(todo), []
+    while todo:
+        node = todo.pop()
+        name = _custom_name(node)
+        if name:
+            found.append((name, node))
+        following = {n for n, _ in node.next_functions if n is not None} - seen
+        seen |= following
+        todo += following
+    return found
+
+
+def _custom_name(node: Any) -> str:
+    """Return the name of the user's rule behind a node; nothing if it is torch's own."""
+    rule = getattr(type(node), "_forward_cls", None)
+    if rule is not None:
+        name = str(rule.__name__)
+        if name.startswith(GENERATED):
+            return name.removeprefix(GENERATED).removesuffix("_default")
+        return "" if f"{rule.__module__}.".startswith(OWN) else name
+    name = str(node.name())
+    return name.removeprefix(NATIVE).removesuffix(">") if name.startswith(NATIVE) else ""
+
+
+def pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Push `tangents` forward by dual numbers; by `torch.func.jvp` where those would be nested."""
+    import torch
+
+    if torch._C._functorch.maybe_current_level() is not None:
+        return _pushed_mapped(f, xs, tangents)
+    generators = default_generators()
+    before = [g.get_state() for g in generators]
+    try:
+        return pushed_dual(f, xs, tangents)
+    except RuntimeError as error:
+        if NESTED not in str(error):
+            raise
+    for generator, state in zip(generators, before, strict=True):  # what was drawn on the way is drawn again
+        generator.set_state(state)
+    return _pushed_mapped(f, xs, tangents)
+
+
+def pushed_dual(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Push `tangents` forward by dual numbers.
+
+    The primals are recorded on the tape as well: without it, operators made by `torch.library.custom_op` drop their
+    tangents without a word, with it they say that they have no forward rule.
+    """
+    forward_ad = forward_mode()
+    with recording(), forward_ad.dual_level(), missing_rules():
+        variables = [x if x.requires_grad else variable(x) for x in xs]
+        duals = [
+            forward_ad.make_dual(started(x), t if t.requires_grad else detached(t)) if x.requires_grad else x
+            for x, t in zip(variables, tangents, strict=True)
+        ]
+        pairs = [forward_ad.unpack_dual(y) for y in as_tensors(f(duals))]
+    return [y for y, _ in pairs], [t for _, t in pairs]
+
+
+def _pushed_mapped(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    import torch
+
+    forward_mode()
+    moving = [x.is_floating_point() or x.is_complex() for x in xs]
+
+    def moved(*inputs: Any) -> tuple[Any, ...]:
+        given = iter(inputs)
+        return tuple(as_tensors(f([next(given).clone() if moves else x for x, moves in zip(xs, moving, strict=True)])))
+
+    with recording(), missing_rules():
+        pairs = [(usable(x), usable(t)) for x, t, moves in zip(xs, tangents, moving, strict=True) if moves]
+        ys, dys = torch.func.jvp(moved, tuple(x for x, _ in pairs), tuple(t for _, t in pairs))
+    return list(ys), [dy.to(y.dtype) for y, dy in zip(ys, dys, strict=True)]  # scalars may have widened a tangent
+
+
+def forward_mode() -> Any:
+    """Import forward mode; at its first use, torch compiles rules with a function that it calls deprecated itself."""
+    from torch.autograd import forward_ad
+
+    if "torch._decomp.decompositions_for_jvp" not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import_module("torch._decomp.decompositions_for_jvp")
+    return forward_ad
+
+
+def as_tensors(ys: Sequence[Any]) -> list[Any]:
+    """Make tensors of plain numbers."""
+    import torch
+
+    return [y if isinstance(y, torch.Tensor) else torch.as_tensor(y) for y in ys]
+
+
+def variable(x: Any) -> Any:
+    """Start the tape at `x`; what shares its memory is a leaf, of which functions see a copy (`not_leaf`)."""
+    return detached(x).requires_grad_() if x.is_floating_point() or x.is_complex() else x.detach().clone()
+
+
+def detached(x: Any) -> Any:
+    """Return what shares the memory of `x` and is recorded nowhere; a copy of what was made in inference mode."""
+    return usable(x) if x.is_inference() else x.detach()
+
+
+def usable(x: Any) -> Any:
+    """What was made in inference mode cannot be recorded; a copy can."""
+    return x.clone() if x.is_inference() else x
+
+
+def not_leaf(x: Any) -> Any:
+    """Functions may change their input in place, which torch forbids for leaves."""
+    return x.clone() if x.requires_grad else x
+
+
+def started(x: Any) -> Any:
+    """Go on from a leaf that nobody reads again: where it is long, in its own memory."""
+    return _same_memory().apply(x) if x.requires_grad and x.numel() >= LONG else not_leaf(x)
+
+
+@cache
+def _same_memory() -> Any:
+    import torch
+
+    class SameMemory(torch.autograd.Function):
+        """The identity, neither a leaf nor a view of one, both of which may not be changed in place."""
+
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            del ctx
+            return x.data
+
+        @staticmethod
+        def backward(ctx: Any, cotangent: Any) -> Any:
+            del ctx
+            return cotangent
+
+    return SameMemory
