@@ -8,7 +8,6 @@ functions may themselves differentiate (forces from an energy); outputs are deta
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck_backends import torch_jacobians
 from xcheck_backends.keras_layers import bind_layer
+from xcheck_backends.offers import Engine, OwnCall
 from xcheck_backends.torch_tape import (
     as_tensors,
+    call_mapped,
     custom_nodes,
     default_generators,
     detached,
@@ -36,11 +38,6 @@ from xcheck_backends.torch_tape import (
 )
 
 Function = Callable[[Sequence[Any]], Sequence[Any]]
-
-NOT_MAPPED = re.compile(r"Batching rule not implemented for aten::(\w+)(?:\.(\w+))?")
-"""What a RuntimeError says of an operator that `vmap` cannot map, with the names of the operator and its overload."""
-
-SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented the batching rule"
 
 PLAIN = frozenset(np.dtype(name) for name in ("float64", "float32", "complex128", "complex64"))
 """Dtypes, in the machine's byte order, of arrays whose memory torch can use."""
@@ -229,7 +226,6 @@ class TorchBackend:
         """Map `f` as `torch.func.vmap` does; pullbacks and pushforwards of this adapter may be mapped too.
 
         Operators that it has no rule for, such as `torch.lstm`, are taken apart where torch makes them of others.
-        Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
         """
         import torch
 
@@ -240,18 +236,7 @@ class TorchBackend:
         else:
             mapped = partial(_map_flat, bare, f)
 
-        def run(xs: Sequence[Any]) -> Sequence[Any]:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", SLOWLY_MAPPED)
-                try:
-                    return mapped(xs)
-                except RuntimeError as error:
-                    if NOT_MAPPED.search(str(error)) is None:
-                        raise
-                with _taken_apart()():
-                    return mapped(xs)
-
-        return run
+        return lambda xs: call_mapped(lambda: mapped(xs))
 
     def custom_rules(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
         """Name the nodes of `f`'s tape that no part of torch made.
@@ -332,6 +317,18 @@ class TorchBackend:
                 return ys, pullback(cotangents)
 
         return run
+
+    def engines(self) -> list[Engine]:
+        """Return ways to make many products: by the tape, by dual numbers, by `torch.func`, compiled."""
+        return torch_jacobians.engines()
+
+    def own_calls(self, quantity: str, /) -> list[OwnCall]:
+        """Return torch's calls for "jacobian", "diagonal", "batch" or "hessian"."""
+        return torch_jacobians.own_calls(quantity)
+
+    def wait(self, arrays: Sequence[Any], /) -> None:
+        """Return when the CUDA devices of `arrays` have done all their work."""
+        torch_jacobians.wait(arrays)
 
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
@@ -461,35 +458,6 @@ def _map_flat(bare: Any, f: Function, xs: Sequence[Any]) -> list[Any]:
         return [remove(y, level, size, 0) for y in ys]
     finally:
         leave()
-
-
-@cache
-def _taken_apart() -> Any:
-    from torch.overrides import TorchFunctionMode
-
-    class TakenApart(TorchFunctionMode):  # type: ignore[misc]
-        """Inside, operators without a batching rule are run as the others that torch makes them of."""
-
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            del types
-            try:
-                return func(*args, **(kwargs or {}))
-            except RuntimeError as error:
-                missing = NOT_MAPPED.search(str(error))
-                if missing is None:
-                    raise
-                done = _operator(*missing.groups()).decompose(*args, **(kwargs or {}))
-                if done is NotImplemented:
-                    raise
-                return done
-
-    return TakenApart
-
-
-def _operator(name: str, overload: str | None) -> Any:
-    import torch
-
-    return getattr(getattr(torch.ops.aten, name), overload or "default")
 
 
 def _copy(tensor: Any, wide: bool) -> Any:

@@ -6,6 +6,7 @@ Dual numbers do not nest: where a function differentiates forward by itself, `to
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,11 @@ NO_RULE = (
 
 NESTED = "Nested forward mode AD is not supported"
 """What a RuntimeError says when forward mode is asked for inside dual numbers."""
+
+NOT_MAPPED = re.compile(r"Batching rule not implemented for aten::(\w+)(?:\.(\w+))?")
+"""What a RuntimeError says of an operator that `vmap` cannot map, with the names of the operator and its overload."""
+
+SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented the batching rule"
 
 LONG = 2**20
 """From this many numbers on, copies of an input are spared."""
@@ -90,14 +96,22 @@ def quiet(name: str) -> Iterator[None]:
 
 def custom_nodes(ys: Sequence[Any]) -> list[tuple[str, Any]]:
     """Return the nodes of a tape that belong to users' rules, with the names of those."""
+    return [(name, node) for node in _nodes(ys) if (name := _custom_name(node))]
+
+
+def generated_operators(ys: Sequence[Any]) -> list[str]:
+    """Name the operators of `torch.library.custom_op` on a tape."""
+    rules = [(node, getattr(type(node), "_forward_cls", None)) for node in _nodes(ys)]
+    return [_custom_name(n) for n, rule in rules if rule is not None and rule.__name__.startswith(GENERATED)]
+
+
+def _nodes(ys: Sequence[Any]) -> list[Any]:
+    """Return the nodes of a tape, outputs first."""
     todo = [y.grad_fn for y in ys if y.grad_fn is not None]
     seen, found = set(todo), []
     while todo:
-        node = todo.pop()
-        name = _custom_name(node)
-        if name:
-            found.append((name, node))
-        following = {n for n, _ in node.next_functions if n is not None} - seen
+        found.append(todo.pop())
+        following = {n for n, _ in found[-1].next_functions if n is not None} - seen
         seen |= following
         todo += following
     return found
@@ -227,3 +241,48 @@ def _same_memory() -> Any:
             return cotangent
 
     return SameMemory
+
+
+def call_mapped(call: Callable[[], Any]) -> Any:
+    """Call what uses `vmap`; operators that it cannot map are taken apart where torch makes them of others.
+
+    Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", SLOWLY_MAPPED)
+        try:
+            return call()
+        except RuntimeError as error:
+            if NOT_MAPPED.search(str(error)) is None:
+                raise
+        with _taken_apart()():
+            return call()
+
+
+@cache
+def _taken_apart() -> Any:
+    from torch.overrides import TorchFunctionMode
+
+    class TakenApart(TorchFunctionMode):  # type: ignore[misc]
+        """Inside, operators without a batching rule are run as the others that torch makes them of."""
+
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            del types
+            try:
+                return func(*args, **(kwargs or {}))
+            except RuntimeError as error:
+                missing = NOT_MAPPED.search(str(error))
+                if missing is None:
+                    raise
+                done = _operator(*missing.groups()).decompose(*args, **(kwargs or {}))
+                if done is NotImplemented:
+                    raise
+                return done
+
+    return TakenApart
+
+
+def _operator(name: str, overload: str | None) -> Any:
+    import torch
+
+    return getattr(getattr(torch.ops.aten, name), overload or "default")
