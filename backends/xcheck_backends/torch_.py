@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck_backends import torch_jacobians
+from xcheck_backends import torch_choices, torch_jacobians
 from xcheck_backends.keras_layers import bind_layer
 from xcheck_backends.offers import Engine, OwnCall
 from xcheck_backends.torch_tape import (
@@ -329,6 +329,13 @@ class TorchBackend:
     def wait(self, arrays: Sequence[Any], /) -> None:
         """Return when the CUDA devices of `arrays` have done all their work."""
         torch_jacobians.wait(arrays)
+
+    def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
+        """Name what in `f` chooses by values at `xs`, from the operators that one evaluation runs.
+
+        "opaque: NAME" is a user's rule or operator, "opaque" alone what cannot be run while it is looked at.
+        """
+        return torch_choices.choices(f, xs)
 
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:

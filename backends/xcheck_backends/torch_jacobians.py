@@ -21,6 +21,7 @@ from xcheck_backends.torch_tape import (
     call_mapped,
     default_generators,
     detached,
+    draws_put_back,
     forward_mode,
     generated_operators,
     missing_rules,
@@ -166,6 +167,8 @@ def _redrawn(rows: Arrays) -> Iterator[Any]:
 
 def _mapped(make: Products, f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
     seeds = [detached(s) for s in seeds]
+    if not len(seeds[0]):
+        return _tape_loop(f, _xs, _held, seeds, finish)
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         inputs, still = [detached(x) for x in xs], [detached(h) for h in held]
@@ -477,12 +480,8 @@ def _with_forward_rules(f: FlatMap, run: Run) -> Run:
 
 
 def _require_forward_rules(f: FlatMap, xs: Arrays, held: Arrays) -> None:
-    generators = default_generators()
-    before = [g.get_state() for g in generators]
-    with recording():
+    with recording(), draws_put_back():
         _, ys = _recorded(f, xs, held)
-    for generator, state in zip(generators, before, strict=True):
-        generator.set_state(state)
     if names := generated_operators(ys):
         raise NotImplementedError(f"operators of torch.library have no forward rules, such as {names[0]}")
 

@@ -55,6 +55,18 @@ def default_generators() -> list[Any]:
     return [torch.default_generator, *(torch.cuda.default_generators if torch.cuda.is_initialized() else ())]
 
 
+@contextmanager
+def draws_put_back() -> Iterator[None]:
+    """Put torch's generators back to where they were, on leaving."""
+    generators = default_generators()
+    before = [g.get_state() for g in generators]
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, before, strict=True):
+            generator.set_state(state)
+
+
 def recording() -> AbstractContextManager[Any]:
     """Switch every kind of recording on; leaving inference mode takes its time, and is seldom needed."""
     import torch
