@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from xcheck_backends import torch_choices, torch_jacobians
 from xcheck_backends.keras_layers import bind_layer
 from xcheck_backends.offers import Engine, OwnCall
+from xcheck_backends.torch_mapping import Mapper, map_flat
 from xcheck_backends.torch_tape import (
     as_tensors,
-    call_mapped,
     custom_nodes,
     default_generators,
     detached,
+    inside_functorch,
     missing_rules,
     not_leaf,
     pushed,
@@ -205,7 +206,7 @@ class TorchBackend:
         """
         import torch
 
-        if torch.compiler.is_compiling() or torch._C._functorch.maybe_current_level() is not None:
+        if torch.compiler.is_compiling() or inside_functorch():
             return _pull_mapped(f, xs, cotangents)
         again = any(t.requires_grad for t in (*xs, *cotangents))
         with recording(), missing_rules():
@@ -227,16 +228,8 @@ class TorchBackend:
 
         Operators that it has no rule for, such as `torch.lstm`, are taken apart where torch makes them of others.
         """
-        import torch
-
-        bare = _bare_vmap()
-        mapped: Function
-        if bare is None:
-            mapped = torch.func.vmap(lambda xs: as_tensors(f(xs)), randomness="same")
-        else:
-            mapped = partial(_map_flat, bare, f)
-
-        return lambda xs: call_mapped(lambda: mapped(xs))
+        mapper = Mapper()
+        return lambda xs: mapper(map_flat, f, xs)
 
     def custom_rules(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
         """Name the nodes of `f`'s tape that no part of torch made.
@@ -438,33 +431,6 @@ def _pull_mapped(f: Function, xs: Sequence[Any], cotangents: Sequence[Any]) -> l
 
     _, pullback = torch.func.vjp(lambda *inputs: tuple(as_tensors(f(list(inputs)))), *xs)
     return list(pullback(tuple(cotangents)))
-
-
-@cache
-def _bare_vmap() -> Any:
-    """Return the four functions that `torch.func.vmap` is made of, or None where torch has them no more.
-
-    What it does besides, opening trees of arguments, takes longer than mapping a small operator.
-    """
-    try:
-        import_module("torch._functorch.vmap").lazy_load_decompositions()
-        functorch = import_module("torch._C._functorch")
-        names = "_vmap_increment_nesting", "_vmap_decrement_nesting", "_add_batch_dim", "_remove_batch_dim"
-        return tuple(getattr(functorch, name) for name in names)
-    except (ImportError, AttributeError):
-        return None
-
-
-def _map_flat(bare: Any, f: Function, xs: Sequence[Any]) -> list[Any]:
-    """Map `f` over the first axis of all of `xs`."""
-    enter, leave, add, remove = bare
-    size = len(xs[0])
-    level = enter(size, "same")
-    try:
-        ys = as_tensors(f([add(x, 0, level) for x in xs]))
-        return [remove(y, level, size, 0) for y in ys]
-    finally:
-        leave()
 
 
 def _copy(tensor: Any, wide: bool) -> Any:

@@ -9,32 +9,33 @@ inputs in place; they are given copies.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from xcheck_backends.offers import Engine, OwnCall, Run
+from xcheck_backends.torch_mapping import Mapper, map_flat
 from xcheck_backends.torch_tape import (
     NO_RULE,
     as_tensors,
-    call_mapped,
     default_generators,
     detached,
     draws_put_back,
     forward_mode,
     generated_operators,
     missing_rules,
-    not_leaf,
-    pushed,
+    pushed_rows,
     quiet,
     recording,
-    variable,
+    unrecorded,
 )
 
 FlatMap = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
 Arrays = Sequence[Any]
 Products = Callable[[FlatMap, Arrays, Arrays, Arrays], list[Any]]
+
+IN_PLACE = "in-place operation", "vmap: inplace"
+"""What a RuntimeError says of a function that changes what torch differentiates by."""
 
 CHUNK = 64
 """How many rows `jacrev` makes at once where it is asked to save memory."""
@@ -42,14 +43,16 @@ CHUNK = 64
 
 def engines() -> list[Engine]:
     """Return torch's ways to make many products."""
+    reverse, traceable = partial(_reverse, map_flat), partial(_reverse, _map_traceable)
+    slow = {"compiles": True, "slow_to_compile": True}
     return [
         Engine("tape loop", "vjp", _tape_loop, loops=True, pays_from=1),
         Engine("tape, batched", "vjp", _tape_batched, pays_from=2),
-        Engine("func.vjp, vmapped", "vjp", partial(_mapped, _reverse), pays_from=2),
-        Engine("compiled vjp", "vjp", partial(_compiled_products, _reverse), compiles=True, slow_to_compile=True),
+        Engine("func.vjp, vmapped", "vjp", partial(_mapped, reverse), pays_from=2),
+        Engine("compiled vjp", "vjp", partial(_compiled_products, traceable), **slow),
         Engine("dual loop", "jvp", _dual_loop, loops=True, pays_from=1),
         Engine("func.jvp, vmapped", "jvp", _jvp_mapped, pays_from=2),
-        Engine("compiled jvp", "jvp", _jvp_compiled, compiles=True, slow_to_compile=True),
+        Engine("compiled jvp", "jvp", _jvp_compiled, **slow),
     ]
 
 
@@ -78,53 +81,61 @@ def wait(arrays: Arrays) -> None:
 def _tape_loop(f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
     """One evaluation, and a backward pass for every seed."""
     seeds, rows = _rows(seeds)
+    record = _Copies(_recorded, f)
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         with recording(), missing_rules():
-            leaves, ys = _recorded(f, xs, held)
-            found = [_pulled(ys, leaves, row, last=i == len(rows)) for i, row in enumerate(rows, 1)]
+            leaves, ys = record(xs, held)
+            pull = _pulling(ys, leaves)
+            found = [pull(row) for row in rows[:-1]] + [pull(row, retain_graph=False) for row in rows[-1:]]
             return list(finish(_stacked(found, leaves), seeds))
 
     return run
 
 
-def _tape_batched(f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
+def _tape_batched(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any) -> Run:
     """One evaluation, and one backward pass that `vmap` takes with all seeds."""
-    seeds, rows = _rows(seeds)
-    if len(rows) < 2:
-        return _tape_loop(f, _xs, _held, seeds, finish)
+    if len(seeds[0]) < 2:
+        return _tape_loop(f, xs, held, seeds, finish)
+    seeds = [detached(s) for s in seeds]
+    record, mapper = _Copies(_recorded, f), Mapper()
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         with recording(), missing_rules():
-            leaves, ys = _recorded(f, xs, held)
-            found = call_mapped(lambda: _pulled(ys, leaves, seeds, batched=True))
-            products = [_zeros(x, len(rows)) if p is None else p for p, x in zip(found, leaves, strict=True)]
-            return list(finish(products, seeds))
+            leaves, ys = record(xs, held)
+            found = mapper(_pulling(ys, leaves, is_grads_batched=True), seeds)
+            return list(finish(_filled(found, leaves, len(seeds[0])), seeds))
 
     return run
 
 
-def _recorded(f: FlatMap, xs: Arrays, held: Arrays) -> tuple[list[Any], list[Any]]:
-    leaves = [variable(x) for x in xs]
-    return leaves, as_tensors(f([not_leaf(x) for x in leaves], [detached(h) for h in held]))
+def _recorded(f: FlatMap, leaves: Arrays, held: Arrays) -> tuple[Arrays, list[Any]]:
+    """Evaluate `f` on the tape, which starts at `leaves` themselves."""
+    for x in leaves:
+        if x.is_floating_point() or x.is_complex():
+            x.requires_grad_()
+    return leaves, as_tensors(f(list(leaves), held))
 
 
-def _pulled(
-    ys: Arrays, leaves: Arrays, cotangents: Arrays, *, batched: bool = False, last: bool = False
-) -> list[Any | None]:
+def _pulling(ys: Arrays, leaves: Arrays, **options: bool) -> Callable[..., Sequence[Any | None]]:
+    """Return `pull(cotangents)`; the tape is kept unless it is told otherwise."""
     import torch
 
-    wanted = [x for x in leaves if x.requires_grad]
-    pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if y.requires_grad]
-    if not pairs or not wanted:
-        return [None] * len(leaves)
-    targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
-    found = iter(
-        torch.autograd.grad(
-            targets, wanted, weights, retain_graph=not (last or batched), allow_unused=True, is_grads_batched=batched
-        )
-    )
-    return [next(found) if x.requires_grad else None for x in leaves]
+    targets, wanted = [y for y in ys if y.requires_grad], [x for x in leaves if x.requires_grad]
+    every = len(targets) == len(ys) and len(wanted) == len(leaves)
+    options = {"retain_graph": True, "allow_unused": True, **options}
+    grad = torch.autograd.grad
+
+    def pull(cotangents: Arrays, **more: bool) -> Sequence[Any | None]:
+        if every:
+            return grad(targets, wanted, cotangents, **{**options, **more})
+        if not targets or not wanted:
+            return [None] * len(leaves)
+        weights = [g for y, g in zip(ys, cotangents, strict=True) if y.requires_grad]
+        found = iter(grad(targets, wanted, weights, **{**options, **more}))
+        return [next(found) if x.requires_grad else None for x in leaves]
+
+    return pull
 
 
 # Products of dual numbers
@@ -135,45 +146,32 @@ def _dual_loop(f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: An
     seeds, rows = _rows(seeds)
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
-        still = [detached(h) for h in held]
+        still = _still(held)
         with recording():
-            ys, found = [], []
-            for row in _redrawn(rows):
-                ys, dys = pushed(lambda vs: f(vs, still), xs, row)
-                found.append([None if t is None else t.detach() for t in dys])
-            ys = ys or as_tensors(f([detached(x).clone() for x in xs], still))
-            return list(finish(_stacked(found, [y.detach() for y in ys]), seeds))
+            if not rows:
+                ys = as_tensors(f([detached(x).clone() for x in xs], still))
+                return list(finish(_stacked([], ys), seeds))
+            generators = default_generators()
+            before = [g.get_state() for g in generators]
+            pairs = pushed_rows(lambda vs: f(vs, still), xs, rows, list(zip(generators, before, strict=True)))
+            found = [[None if t is None else t.detach() for t in tangents] for _, tangents in pairs]
+            return list(finish(_stacked(found, [y.detach() for y in pairs[0][0]]), seeds))
 
     return run
-
-
-def _redrawn(rows: Arrays) -> Iterator[Any]:
-    """Give one after the other; before all but the first, put torch's generators back to where they were."""
-    if len(rows) < 2:
-        yield from rows
-        return
-    generators = default_generators()
-    before = [g.get_state() for g in generators]
-    yield rows[0]
-    drawn = [(g, s) for g, s in zip(generators, before, strict=True) if not g.get_state().equal(s)]
-    for row in rows[1:]:
-        for generator, state in drawn:
-            generator.set_state(state)
-        yield row
 
 
 # Products of torch.func
 
 
-def _mapped(make: Products, f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
+def _mapped(make: Products, f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any) -> Run:
     seeds = [detached(s) for s in seeds]
     if not len(seeds[0]):
-        return _tape_loop(f, _xs, _held, seeds, finish)
+        return _tape_loop(f, xs, held, seeds, finish)
+    products, mapper = _Copies(make, f), Mapper()
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
-        inputs, still = [detached(x) for x in xs], [detached(h) for h in held]
-        with _unrecorded(), missing_rules():
-            return list(finish(call_mapped(lambda: make(f, inputs, still, seeds)), seeds))
+        with unrecorded(), missing_rules():
+            return list(finish(mapper(products, xs, held, seeds), seeds))
 
     return run
 
@@ -182,14 +180,14 @@ def _jvp_mapped(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any
     """Dual numbers do for a single seed."""
     if len(seeds[0]) < 2:
         return _dual_loop(f, xs, held, seeds, finish)
-    return _with_forward_rules(f, _mapped(_forward, f, xs, held, seeds, finish))
+    return _with_forward_rules(f, _mapped(partial(_forward, map_flat), f, xs, held, seeds, finish))
 
 
 def _compiled_products(make: Products, f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
     seeds = [detached(s) for s in seeds]
 
     def entry(xs: Arrays, held: Arrays, given: Arrays) -> list[Any]:
-        return list(finish(make(f, xs, held, given), given))
+        return list(finish(make(_copying(f), xs, held, given), given))
 
     run = _compiled(entry)
     return lambda xs, held: run(xs, held, seeds)
@@ -197,34 +195,58 @@ def _compiled_products(make: Products, f: FlatMap, _xs: Arrays, _held: Arrays, s
 
 def _jvp_compiled(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any) -> Run:
     forward_mode()
-    return _with_forward_rules(f, _compiled_products(_forward, f, xs, held, seeds, finish))
+    return _with_forward_rules(f, _compiled_products(partial(_forward, _map_traceable), f, xs, held, seeds, finish))
 
 
-def _reverse(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays) -> list[Any]:
+def _reverse(mapping: Any, f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays) -> list[Any]:
     import torch
 
-    _, pullback = torch.func.vjp(_unpacked(f, held), *xs)
-    if len(seeds[0]) == 1:
-        return [p.unsqueeze(0) for p in pullback(tuple(s.squeeze(0) for s in seeds))]
-    return list(torch.func.vmap(pullback)(tuple(seeds)))
+    if len(seeds) == 1:
+        _, single = torch.func.vjp(_first_of(f, held), *xs)
+
+        def pullback(cotangents: Arrays) -> Arrays:
+            return single(cotangents[0])
+    else:
+        _, several = torch.func.vjp(_unpacked(f, held), *xs)
+
+        def pullback(cotangents: Arrays) -> Arrays:
+            return several(tuple(cotangents))
+
+    return _taken_of_all(mapping, pullback, seeds)
 
 
-def _forward(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays) -> list[Any]:
+def _forward(mapping: Any, f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays) -> list[Any]:
     import torch
 
     function = _unpacked(f, held)
 
-    def push(*tangents: Any) -> tuple[Any, ...]:
-        ys, dys = torch.func.jvp(function, tuple(xs), tangents)
-        return tuple(dy.to(y.dtype) for y, dy in zip(ys, dys, strict=True))  # scalars may have widened a tangent
+    def push(tangents: Arrays) -> Arrays:
+        ys, dys = torch.func.jvp(function, tuple(xs), tuple(tangents))
+        # scalars may have widened a tangent
+        return tuple(dy if dy.dtype == y.dtype else dy.to(y.dtype) for y, dy in zip(ys, dys, strict=True))
 
+    return _taken_of_all(mapping, push, seeds)
+
+
+def _taken_of_all(mapping: Any, product: Callable[[Arrays], Arrays], seeds: Arrays) -> list[Any]:
     if len(seeds[0]) == 1:
-        return [p.unsqueeze(0) for p in push(*(s.squeeze(0) for s in seeds))]
-    return list(torch.func.vmap(push, randomness="same")(*seeds))
+        return [p.unsqueeze(0) for p in product([s.squeeze(0) for s in seeds])]
+    return mapping(product, seeds)
+
+
+def _map_traceable(f: Callable[[Arrays], Arrays], xs: Arrays) -> list[Any]:
+    """Map as `map_flat` does, by what `torch.compile` knows."""
+    import torch
+
+    return list(torch.func.vmap(lambda *inputs: tuple(f(inputs)), randomness="same")(*xs))
+
+
+def _first_of(f: FlatMap, held: Arrays) -> Callable[..., Any]:
+    return lambda *inputs: as_tensors(f(list(inputs), held))[0]
 
 
 def _unpacked(f: FlatMap, held: Arrays) -> Callable[..., tuple[Any, ...]]:
-    return lambda *inputs: tuple(as_tensors(f([x.clone() for x in inputs], held)))
+    return lambda *inputs: tuple(as_tensors(f(list(inputs), held)))
 
 
 # Torch's own calls
@@ -287,10 +309,11 @@ Whole = Callable[[FlatMap, Arrays, Arrays], list[Any]]
 
 
 def _func(make: Whole, f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
+    whole, mapper = _Copies(make, f), Mapper()
+
     def run(xs: Arrays, held: Arrays) -> list[Any]:
-        inputs, still = [detached(x) for x in xs], [detached(h) for h in held]
-        with _unrecorded(), missing_rules():
-            return list(call_mapped(lambda: make(f, inputs, still)))
+        with unrecorded(), missing_rules():
+            return list(mapper(whole, xs, held))
 
     return run
 
@@ -302,7 +325,7 @@ def _func_forward(make: Whole, f: FlatMap, xs: Arrays, held: Arrays) -> Run:
 
 def _func_compiled(make: Whole, f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
     def entry(xs: Arrays, held: Arrays) -> list[Any]:
-        return list(make(f, xs, held))
+        return list(make(_copying(f), xs, held))
 
     return _compiled(entry)
 
@@ -324,7 +347,7 @@ def _by_sample(call: str, f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
     import torch
 
     def alone(*sample: Any) -> tuple[Any, ...]:
-        return tuple(y[0] for y in as_tensors(f([x[None].clone() for x in sample], held)))
+        return tuple(y[0] for y in as_tensors(f([x[None] for x in sample], held)))
 
     jacobian = getattr(torch.func, call)(alone, argnums=tuple(range(len(xs))))
     return [block for row in torch.func.vmap(jacobian)(*xs) for block in row]
@@ -334,24 +357,17 @@ def _twice(call: str, f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
     import torch
 
     every = tuple(range(len(xs)))
-    scalar = _scalar(f, held)
+    scalar = _first_of(f, held)
     once = scalar if call == "hessian" else torch.func.grad(scalar, argnums=every)
     return [block for row in getattr(torch.func, call)(once, argnums=every)(*xs) for block in row]
 
 
-def _scalar(f: FlatMap, held: Arrays) -> Callable[..., Any]:
-    return lambda *inputs: _unpacked(f, held)(*inputs)[0]
-
-
 def _functional(options: dict[str, Any], f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
-    import torch
+    whole, mapper = _Copies(partial(_functional_jacobian, options), f), Mapper()
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
-        function = _unpacked(f, [detached(h) for h in held])
         with recording(), missing_rules():
-            inputs = tuple(detached(x) for x in xs)
-            rows = call_mapped(lambda: torch.autograd.functional.jacobian(function, inputs, **options))
-            return [block for row in rows for block in row]
+            return list(mapper(whole, xs, held))
 
     if "strategy" not in options:
         return run
@@ -359,15 +375,25 @@ def _functional(options: dict[str, Any], f: FlatMap, _xs: Arrays, _held: Arrays)
     return _with_forward_rules(f, run)
 
 
+def _functional_jacobian(options: dict[str, Any], f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
+    import torch
+
+    rows = torch.autograd.functional.jacobian(_unpacked(f, held), tuple(xs), **options)
+    return [block for row in rows for block in row]
+
+
 def _functional_hessian(options: dict[str, Any], f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
     import torch
 
+    def make(f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
+        rows = torch.autograd.functional.hessian(_first_of(f, held), tuple(xs), **options)
+        return [block for row in rows for block in row]
+
+    whole, mapper = _Copies(make, f), Mapper()
+
     def run(xs: Arrays, held: Arrays) -> list[Any]:
-        function = _scalar(f, [detached(h) for h in held])
         with recording(), missing_rules():
-            inputs = tuple(detached(x) for x in xs)
-            rows = call_mapped(lambda: torch.autograd.functional.hessian(function, inputs, **options))
-            return [block for row in rows for block in row]
+            return list(mapper(whole, xs, held))
 
     return run
 
@@ -385,12 +411,14 @@ def _diagonal_of_whole(f: FlatMap, xs: Arrays, held: Arrays) -> Run:
 def _diagonal_loop(f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
     import torch
 
+    record = _Copies(_recorded, f)
+
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         found = []
         with recording(), missing_rules():
-            leaves, ys = _recorded(f, xs, held)
+            leaves, ys = record(xs, held)
             for x, y in zip(leaves, ys, strict=True):
-                rows = [_pulled([entry], [x], [None])[0] for entry in y.reshape(-1)]
+                rows = [_pulling([entry], [x])([None])[0] for entry in y.reshape(-1)]
                 zero = x.new_zeros(())
                 entries = [zero if r is None else r.reshape(-1)[i] for i, r in enumerate(rows)]
                 found.append(torch.stack(entries or [zero])[: len(entries)].reshape(x.shape))
@@ -415,13 +443,45 @@ def _blocks_of_whole(f: FlatMap, xs: Arrays, held: Arrays) -> Run:
 # What they share
 
 
-@contextmanager
-def _unrecorded() -> Iterator[None]:
-    """Record nothing on the tape, and make ordinary tensors."""
-    import torch
+class _Copies:
+    """Gives what differentiates a function copies of its inputs, which the function may change in place.
 
-    with recording(), torch.no_grad():
-        yield
+    Torch refuses to change what it differentiates by. Only functions that try are given copies that are recorded.
+    """
+
+    def __init__(self, make: Callable[..., Any], f: FlatMap) -> None:
+        self._make, self._f = make, f
+        self._tried = False
+
+    def __call__(self, xs: Arrays, held: Arrays, *more: Any) -> Any:
+        """Return `make(f, copies of xs, held, *more)`, where nothing of `held` is recorded."""
+        still = _still(held)
+        if self._tried:
+            return self._make(self._f, _private(xs), still, *more)
+        self._tried = True
+        generators = default_generators()
+        before = [g.get_state() for g in generators]
+        try:
+            return self._make(self._f, _private(xs), still, *more)
+        except RuntimeError as error:
+            if not any(text in str(error) for text in IN_PLACE):
+                raise
+        for generator, state in zip(generators, before, strict=True):  # what was drawn on the way is drawn again
+            generator.set_state(state)
+        self._f = _copying(self._f)
+        return self._make(self._f, _private(xs), still, *more)
+
+
+def _private(xs: Arrays) -> list[Any]:
+    return [x.detach().clone() for x in xs]
+
+
+def _still(held: Arrays) -> list[Any]:
+    return [detached(h) if h.requires_grad or h.is_inference() else h for h in held]
+
+
+def _copying(f: FlatMap) -> FlatMap:
+    return lambda xs, held: f([x.clone() for x in xs], held)
 
 
 def _compiled(entry: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
@@ -440,7 +500,7 @@ def _compiled(entry: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
     def run(*lists: Arrays) -> list[Any]:
         nonlocal call
         given = [[detached(x) for x in arrays] for arrays in lists]
-        with _unrecorded():
+        with unrecorded():
             results = call(*given)
         call = traced
         return list(results)
@@ -481,7 +541,7 @@ def _with_forward_rules(f: FlatMap, run: Run) -> Run:
 
 def _require_forward_rules(f: FlatMap, xs: Arrays, held: Arrays) -> None:
     with recording(), draws_put_back():
-        _, ys = _recorded(f, xs, held)
+        _, ys = _recorded(_copying(f), _private(xs), _still(held))
     if names := generated_operators(ys):
         raise NotImplementedError(f"operators of torch.library have no forward rules, such as {names[0]}")
 
@@ -499,11 +559,15 @@ def _stacked(found: Sequence[Sequence[Any | None]], like: Arrays) -> list[Any]:
     stacks = []
     for i, x in enumerate(like):
         products = [product[i] for product in found]
-        if all(p is None for p in products):
-            stacks.append(_zeros(x, len(found)))
-        else:
-            stacks.append(torch.stack([torch.zeros_like(x) if p is None else p for p in products]))
+        present = [p for p in products if p is not None]
+        if len(present) < len(products):
+            products = [torch.zeros_like(x) if p is None else p for p in products]
+        stacks.append(torch.stack(products) if present else _zeros(x, len(found)))
     return stacks
+
+
+def _filled(found: Sequence[Any | None], like: Arrays, k: int) -> list[Any]:
+    return [_zeros(x, k) if p is None else p for p, x in zip(found, like, strict=True)]
 
 
 def _zeros(x: Any, k: int) -> Any:

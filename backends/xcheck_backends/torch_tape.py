@@ -6,11 +6,10 @@ Dual numbers do not nest: where a function differentiates forward by itself, `to
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -28,11 +27,6 @@ NO_RULE = (
 
 NESTED = "Nested forward mode AD is not supported"
 """What a RuntimeError says when forward mode is asked for inside dual numbers."""
-
-NOT_MAPPED = re.compile(r"Batching rule not implemented for aten::(\w+)(?:\.(\w+))?")
-"""What a RuntimeError says of an operator that `vmap` cannot map, with the names of the operator and its overload."""
-
-SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented the batching rule"
 
 LONG = 2**20
 """From this many numbers on, copies of an input are spared."""
@@ -72,7 +66,25 @@ def recording() -> AbstractContextManager[Any]:
     import torch
 
     plain = torch._C._is_fwd_grad_enabled() and not torch.is_inference_mode_enabled()
+    if plain and torch.is_grad_enabled():
+        return nullcontext()
     return torch.enable_grad() if plain else _recording_again()
+
+
+def unrecorded() -> AbstractContextManager[Any]:
+    """Record nothing on the tape, and make ordinary tensors."""
+    import torch
+
+    plain = torch._C._is_fwd_grad_enabled() and not torch.is_inference_mode_enabled()
+    return torch.no_grad() if plain else _unrecorded_again()
+
+
+@contextmanager
+def _unrecorded_again() -> Iterator[None]:
+    import torch
+
+    with recording(), torch.no_grad():
+        yield
 
 
 @contextmanager
@@ -83,15 +95,18 @@ def _recording_again() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def missing_rules() -> Iterator[None]:
+class missing_rules:
     """Turn RuntimeErrors that mean a missing rule into NotImplementedErrors."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, NotImplementedError) or not any(text in str(error) for text in NO_RULE):
-            raise
-        raise NotImplementedError(str(error)) from error
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Look at what was raised."""
+        if not isinstance(error, RuntimeError) or isinstance(error, NotImplementedError):
+            return
+        if any(text in str(error) for text in NO_RULE):
+            raise NotImplementedError(str(error)) from error
 
 
 @contextmanager
@@ -143,9 +158,7 @@ def _custom_name(node: Any) -> str:
 
 def pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """Push `tangents` forward by dual numbers; by `torch.func.jvp` where those would be nested."""
-    import torch
-
-    if torch._C._functorch.maybe_current_level() is not None:
+    if inside_functorch():
         return _pushed_mapped(f, xs, tangents)
     generators = default_generators()
     before = [g.get_state() for g in generators]
@@ -168,12 +181,62 @@ def pushed_dual(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tupl
     forward_ad = forward_mode()
     with recording(), forward_ad.dual_level(), missing_rules():
         variables = [x if x.requires_grad else variable(x) for x in xs]
-        duals = [
-            forward_ad.make_dual(started(x), t if t.requires_grad else detached(t)) if x.requires_grad else x
-            for x, t in zip(variables, tangents, strict=True)
-        ]
-        pairs = [forward_ad.unpack_dual(y) for y in as_tensors(f(duals))]
+        return _pushed_on(forward_ad, f, [started(x) for x in variables], tangents)
+
+
+def _pushed_on(forward_ad: Any, f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    duals = [
+        forward_ad.make_dual(x, t if t.requires_grad else detached(t)) if x.requires_grad else x
+        for x, t in zip(xs, tangents, strict=True)
+    ]
+    pairs = [forward_ad.unpack_dual(y) for y in as_tensors(f(duals))]
     return [y for y, _ in pairs], [t for _, t in pairs]
+
+
+def pushed_rows(
+    f: Function, xs: Sequence[Any], rows: Sequence[Sequence[Any]], generators: Sequence[tuple[Any, Any]]
+) -> list[tuple[list[Any], list[Any]]]:
+    """Push tangents forward, one row after the other, all with the same random draws.
+
+    `generators` has torch's generators, each with its state.
+    """
+    try:
+        return _pushed_rows_dual(f, xs, rows, generators)
+    except RuntimeError as error:
+        if NESTED not in str(error) and not inside_functorch():
+            raise
+    found = []
+    for row in rows:
+        _rewind(generators)
+        found.append(pushed(f, xs, row))
+    return found
+
+
+def _pushed_rows_dual(
+    f: Function, xs: Sequence[Any], rows: Sequence[Sequence[Any]], generators: Sequence[tuple[Any, Any]]
+) -> list[tuple[list[Any], list[Any]]]:
+    forward_ad = forward_mode()
+    with recording(), forward_ad.dual_level(), missing_rules():
+        variables = [variable(x) for x in xs]
+        found = []
+        for i, row in enumerate(rows):
+            if i == 1:
+                generators = [(g, s) for g, s in generators if not g.get_state().equal(s)]
+            _rewind(generators if i else ())
+            found.append(_pushed_on(forward_ad, f, [not_leaf(x) for x in variables], row))
+    return found
+
+
+def _rewind(generators: Sequence[tuple[Any, Any]]) -> None:
+    for generator, state in generators:
+        generator.set_state(state)
+
+
+def inside_functorch() -> bool:
+    """Tell whether `torch.func` or `torch.vmap` are at work, where no tape and no dual numbers can be started."""
+    import torch
+
+    return torch._C._functorch.maybe_current_level() is not None
 
 
 def _pushed_mapped(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -253,48 +316,3 @@ def _same_memory() -> Any:
             return cotangent
 
     return SameMemory
-
-
-def call_mapped(call: Callable[[], Any]) -> Any:
-    """Call what uses `vmap`; operators that it cannot map are taken apart where torch makes them of others.
-
-    Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", SLOWLY_MAPPED)
-        try:
-            return call()
-        except RuntimeError as error:
-            if NOT_MAPPED.search(str(error)) is None:
-                raise
-        with _taken_apart()():
-            return call()
-
-
-@cache
-def _taken_apart() -> Any:
-    from torch.overrides import TorchFunctionMode
-
-    class TakenApart(TorchFunctionMode):  # type: ignore[misc]
-        """Inside, operators without a batching rule are run as the others that torch makes them of."""
-
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            del types
-            try:
-                return func(*args, **(kwargs or {}))
-            except RuntimeError as error:
-                missing = NOT_MAPPED.search(str(error))
-                if missing is None:
-                    raise
-                done = _operator(*missing.groups()).decompose(*args, **(kwargs or {}))
-                if done is NotImplemented:
-                    raise
-                return done
-
-    return TakenApart
-
-
-def _operator(name: str, overload: str | None) -> Any:
-    import torch
-
-    return getattr(getattr(torch.ops.aten, name), overload or "default")
