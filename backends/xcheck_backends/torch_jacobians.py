@@ -180,7 +180,7 @@ def _jvp_mapped(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any
     """Dual numbers do for a single seed."""
     if len(seeds[0]) < 2:
         return _dual_loop(f, xs, held, seeds, finish)
-    return _with_forward_rules(f, _mapped(partial(_forward, map_flat), f, xs, held, seeds, finish))
+    return _with_forward_rules(f, _mapped(partial(_forward, map_flat), _copying(f), xs, held, seeds, finish))
 
 
 def _compiled_products(make: Products, f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
@@ -320,7 +320,7 @@ def _func(make: Whole, f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
 
 def _func_forward(make: Whole, f: FlatMap, xs: Arrays, held: Arrays) -> Run:
     forward_mode()
-    return _with_forward_rules(f, _func(make, f, xs, held))
+    return _with_forward_rules(f, _func(make, _copying(f), xs, held))
 
 
 def _func_compiled(make: Whole, f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
@@ -363,13 +363,14 @@ def _twice(call: str, f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
 
 
 def _functional(options: dict[str, Any], f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
-    whole, mapper = _Copies(partial(_functional_jacobian, options), f), Mapper()
+    forward = "strategy" in options
+    whole, mapper = _Copies(partial(_functional_jacobian, options), _copying(f) if forward else f), Mapper()
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         with recording(), missing_rules():
             return list(mapper(whole, xs, held))
 
-    if "strategy" not in options:
+    if not forward:
         return run
     forward_mode()
     return _with_forward_rules(f, run)
@@ -446,7 +447,8 @@ def _blocks_of_whole(f: FlatMap, xs: Arrays, held: Arrays) -> Run:
 class _Copies:
     """Gives what differentiates a function copies of its inputs, which the function may change in place.
 
-    Torch refuses to change what it differentiates by. Only functions that try are given copies that are recorded.
+    Reverse mode refuses to change what it differentiates by. Only functions that try are given copies that are
+    recorded. Forward mode does not refuse: mapped, it drops tangents without a word, so all are given such copies.
     """
 
     def __init__(self, make: Callable[..., Any], f: FlatMap) -> None:
