@@ -136,8 +136,9 @@ def test_inputs_gradients_and_modes_are_left_alone(torch: Any, adapter: Any, nam
 
 
 @pytest.mark.parametrize("name", EAGER)
+@pytest.mark.parametrize("k", [1, 2])
 @pytest.mark.parametrize("quietly", [False, True])
-def test_functions_may_change_their_inputs(torch: Any, adapter: Any, name: str, quietly: bool) -> None:
+def test_functions_may_change_their_inputs(torch: Any, adapter: Any, name: str, k: int, quietly: bool) -> None:
     def f(xs: Arrays, held: Arrays) -> list[Any]:
         if quietly:
             with torch.no_grad():
@@ -146,14 +147,22 @@ def test_functions_may_change_their_inputs(torch: Any, adapter: Any, name: str, 
             xs[0].mul_(2)
         return [xs[0].sin()]
 
-    x = torch.tensor([0.1, 0.2], dtype=torch.float64)
+    x, seeds = torch.tensor([0.1, 0.2], dtype=torch.float64), [torch.eye(2, dtype=torch.float64)[:k].clone()]
     before = x.clone()
-    run = engine(adapter, name).prepare(f, [x], [], [torch.eye(2, dtype=torch.float64)], products)
+    run = engine(adapter, name).prepare(f, [x], [], seeds, products)
     hidden = quietly and engine(adapter, name).mode == "vjp"  # forward mode sees what is not recorded
     slope = (2 * before).cos() * (1 if hidden else 2)
     for _ in range(2):
-        torch.testing.assert_close(run([x], [])[0], torch.diag(slope))
+        torch.testing.assert_close(run([x], [])[0], torch.diag(slope)[:k])
         assert torch.equal(x, before)
+        assert torch.equal(seeds[0], torch.eye(2, dtype=torch.float64)[:k])
+
+
+def test_a_function_that_changes_its_input_leaves_the_tangent_alone(torch: Any, adapter: Any) -> None:
+    x, tangent = torch.tensor([0.1, 0.2], dtype=torch.float64), torch.ones(2, dtype=torch.float64)
+    _, pushed = adapter.jvp(lambda xs: [xs[0].mul_(2).sin()], [x], [tangent])
+    torch.testing.assert_close(pushed[0], 2 * (2 * x).cos())
+    assert torch.equal(tangent, torch.ones(2, dtype=torch.float64))
 
 
 def old_style(torch: Any) -> Any:

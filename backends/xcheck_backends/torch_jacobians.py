@@ -47,8 +47,8 @@ def engines() -> list[Engine]:
     slow = {"compiles": True, "slow_to_compile": True}
     return [
         Engine("tape loop", "vjp", _tape_loop, loops=True, pays_from=1),
-        Engine("tape, batched", "vjp", _tape_batched, pays_from=2),
-        Engine("func.vjp, vmapped", "vjp", partial(_mapped, reverse), pays_from=2),
+        Engine("tape, batched", "vjp", _tape_batched, pays_from=4),
+        Engine("func.vjp, vmapped", "vjp", partial(_mapped, reverse), pays_from=32),
         Engine("compiled vjp", "vjp", partial(_compiled_products, traceable), **slow),
         Engine("dual loop", "jvp", _dual_loop, loops=True, pays_from=1),
         Engine("func.jvp, vmapped", "jvp", _jvp_mapped, pays_from=2),
@@ -448,7 +448,7 @@ class _Copies:
     """Gives what differentiates a function copies of its inputs, which the function may change in place.
 
     Reverse mode refuses to change what it differentiates by. Only functions that try are given copies that are
-    recorded. Forward mode does not refuse: mapped, it drops tangents without a word, so all are given such copies.
+    recorded. Forward mode does not refuse, and changes tangents in place as well, so all are given such copies.
     """
 
     def __init__(self, make: Callable[..., Any], f: FlatMap) -> None:

@@ -185,8 +185,9 @@ def pushed_dual(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tupl
 
 
 def _pushed_on(forward_ad: Any, f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """What changes a dual number in place changes its tangent in place as well, so that it has to be a copy."""
     duals = [
-        forward_ad.make_dual(x, t if t.requires_grad else detached(t)) if x.requires_grad else x
+        forward_ad.make_dual(x, t if t.requires_grad else detached(t).clone()) if x.requires_grad else x
         for x, t in zip(xs, tangents, strict=True)
     ]
     pairs = [forward_ad.unpack_dual(y) for y in as_tensors(f(duals))]
