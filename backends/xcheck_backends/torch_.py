@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck_backends import torch_choices, torch_jacobians
+from xcheck_backends import torch_choices, torch_jacobians, torch_products
 from xcheck_backends.keras_layers import bind_layer
 from xcheck_backends.offers import Engine, OwnCall
 from xcheck_backends.torch_mapping import Mapper, map_flat
@@ -313,7 +313,7 @@ class TorchBackend:
 
     def engines(self) -> list[Engine]:
         """Return ways to make many products: by the tape, by dual numbers, by `torch.func`, compiled."""
-        return torch_jacobians.engines()
+        return torch_products.engines()
 
     def own_calls(self, quantity: str, /) -> list[OwnCall]:
         """Return torch's calls for "jacobian", "diagonal", "batch" or "hessian"."""
@@ -321,7 +321,7 @@ class TorchBackend:
 
     def wait(self, arrays: Sequence[Any], /) -> None:
         """Return when the CUDA devices of `arrays` have done all their work."""
-        torch_jacobians.wait(arrays)
+        torch_products.wait(arrays)
 
     def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
         """Name what in `f` chooses by values at `xs`, from the operators that one evaluation runs.

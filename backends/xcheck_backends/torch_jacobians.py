@@ -1,59 +1,29 @@
-"""Jacobians with PyTorch: ways to make many products, and torch's own calls.
-
-The tape takes every function that torch can differentiate. What rests on `torch.func` refuses an `autograd.Function` of
-the older style, and what is mapped refuses what `torch.vmap` does. Both run with recording switched off outside of
-their own levels: parameters that a function closes over would be recorded for nothing. Functions may change their
-inputs in place; they are given copies.
-"""
+"""Whole Jacobians, diagonals and Hessians by PyTorch's own calls."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from xcheck_backends.offers import Engine, OwnCall, Run
-from xcheck_backends.torch_mapping import Mapper, map_flat
-from xcheck_backends.torch_tape import (
-    NO_RULE,
-    as_tensors,
-    default_generators,
-    detached,
-    draws_put_back,
-    forward_mode,
-    generated_operators,
-    missing_rules,
-    pushed_rows,
-    quiet,
-    recording,
-    unrecorded,
+from xcheck_backends.offers import OwnCall, Run
+from xcheck_backends.torch_mapping import Mapper
+from xcheck_backends.torch_products import (
+    Arrays,
+    Copies,
+    FlatMap,
+    compiled,
+    copying,
+    first_of,
+    pulling,
+    recorded,
+    unpacked,
+    with_forward_rules,
 )
-
-FlatMap = Callable[[Sequence[Any], Sequence[Any]], Sequence[Any]]
-Arrays = Sequence[Any]
-Products = Callable[[FlatMap, Arrays, Arrays, Arrays], list[Any]]
-
-IN_PLACE = "in-place operation", "vmap: inplace"
-"""What a RuntimeError says of a function that changes what torch differentiates by."""
+from xcheck_backends.torch_tape import as_tensors, forward_mode, missing_rules, recording, unrecorded
 
 CHUNK = 64
 """How many rows `jacrev` makes at once where it is asked to save memory."""
-
-
-def engines() -> list[Engine]:
-    """Return torch's ways to make many products."""
-    reverse, traceable = partial(_reverse, map_flat), partial(_reverse, _map_traceable)
-    slow = {"compiles": True, "slow_to_compile": True}
-    return [
-        Engine("tape loop", "vjp", _tape_loop, loops=True, pays_from=1),
-        Engine("tape, batched", "vjp", _tape_batched, pays_from=4),
-        Engine("func.vjp, vmapped", "vjp", partial(_mapped, reverse), pays_from=32),
-        Engine("compiled vjp", "vjp", partial(_compiled_products, traceable), **slow),
-        Engine("dual loop", "jvp", _dual_loop, loops=True, pays_from=1),
-        Engine("func.jvp, vmapped", "jvp", _jvp_mapped, pays_from=2),
-        Engine("compiled jvp", "jvp", _jvp_compiled, **slow),
-    ]
 
 
 def own_calls(quantity: str) -> list[OwnCall]:
@@ -65,188 +35,6 @@ def own_calls(quantity: str) -> list[OwnCall]:
         "hessian": _hessian_calls,
     }
     return found[quantity]() if quantity in found else []
-
-
-def wait(arrays: Arrays) -> None:
-    """Return when the CUDA devices of `arrays` have done all their work."""
-    import torch
-
-    for device in {a.device for a in arrays if isinstance(a, torch.Tensor) and a.is_cuda}:
-        torch.cuda.synchronize(device)
-
-
-# Products of the tape
-
-
-def _tape_loop(f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
-    """One evaluation, and a backward pass for every seed."""
-    seeds, rows = _rows(seeds)
-    record = _Copies(_recorded, f)
-
-    def run(xs: Arrays, held: Arrays) -> list[Any]:
-        with recording(), missing_rules():
-            leaves, ys = record(xs, held)
-            pull = _pulling(ys, leaves)
-            found = [pull(row) for row in rows[:-1]] + [pull(row, retain_graph=False) for row in rows[-1:]]
-            return list(finish(_stacked(found, leaves), seeds))
-
-    return run
-
-
-def _tape_batched(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any) -> Run:
-    """One evaluation, and one backward pass that `vmap` takes with all seeds."""
-    if len(seeds[0]) < 2:
-        return _tape_loop(f, xs, held, seeds, finish)
-    seeds = [detached(s) for s in seeds]
-    record, mapper = _Copies(_recorded, f), Mapper()
-
-    def run(xs: Arrays, held: Arrays) -> list[Any]:
-        with recording(), missing_rules():
-            leaves, ys = record(xs, held)
-            found = mapper(_pulling(ys, leaves, is_grads_batched=True), seeds)
-            return list(finish(_filled(found, leaves, len(seeds[0])), seeds))
-
-    return run
-
-
-def _recorded(f: FlatMap, leaves: Arrays, held: Arrays) -> tuple[Arrays, list[Any]]:
-    """Evaluate `f` on the tape, which starts at `leaves` themselves."""
-    for x in leaves:
-        if x.is_floating_point() or x.is_complex():
-            x.requires_grad_()
-    return leaves, as_tensors(f(list(leaves), held))
-
-
-def _pulling(ys: Arrays, leaves: Arrays, **options: bool) -> Callable[..., Sequence[Any | None]]:
-    """Return `pull(cotangents)`; the tape is kept unless it is told otherwise."""
-    import torch
-
-    targets, wanted = [y for y in ys if y.requires_grad], [x for x in leaves if x.requires_grad]
-    every = len(targets) == len(ys) and len(wanted) == len(leaves)
-    options = {"retain_graph": True, "allow_unused": True, **options}
-    grad = torch.autograd.grad
-
-    def pull(cotangents: Arrays, **more: bool) -> Sequence[Any | None]:
-        if every:
-            return grad(targets, wanted, cotangents, **{**options, **more})
-        if not targets or not wanted:
-            return [None] * len(leaves)
-        weights = [g for y, g in zip(ys, cotangents, strict=True) if y.requires_grad]
-        found = iter(grad(targets, wanted, weights, **{**options, **more}))
-        return [next(found) if x.requires_grad else None for x in leaves]
-
-    return pull
-
-
-# Products of dual numbers
-
-
-def _dual_loop(f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
-    """One evaluation on dual numbers for every seed, all with the same random draws."""
-    seeds, rows = _rows(seeds)
-
-    def run(xs: Arrays, held: Arrays) -> list[Any]:
-        still = _still(held)
-        with recording():
-            if not rows:
-                ys = as_tensors(f([detached(x).clone() for x in xs], still))
-                return list(finish(_stacked([], ys), seeds))
-            generators = default_generators()
-            before = [g.get_state() for g in generators]
-            pairs = pushed_rows(lambda vs: f(vs, still), xs, rows, list(zip(generators, before, strict=True)))
-            found = [[None if t is None else t.detach() for t in tangents] for _, tangents in pairs]
-            return list(finish(_stacked(found, [y.detach() for y in pairs[0][0]]), seeds))
-
-    return run
-
-
-# Products of torch.func
-
-
-def _mapped(make: Products, f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any) -> Run:
-    seeds = [detached(s) for s in seeds]
-    if not len(seeds[0]):
-        return _tape_loop(f, xs, held, seeds, finish)
-    products, mapper = _Copies(make, f), Mapper()
-
-    def run(xs: Arrays, held: Arrays) -> list[Any]:
-        with unrecorded(), missing_rules():
-            return list(finish(mapper(products, xs, held, seeds), seeds))
-
-    return run
-
-
-def _jvp_mapped(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any) -> Run:
-    """Dual numbers do for a single seed."""
-    if len(seeds[0]) < 2:
-        return _dual_loop(f, xs, held, seeds, finish)
-    return _with_forward_rules(f, _mapped(partial(_forward, map_flat), _copying(f), xs, held, seeds, finish))
-
-
-def _compiled_products(make: Products, f: FlatMap, _xs: Arrays, _held: Arrays, seeds: Arrays, finish: Any) -> Run:
-    seeds = [detached(s) for s in seeds]
-
-    def entry(xs: Arrays, held: Arrays, given: Arrays) -> list[Any]:
-        return list(finish(make(_copying(f), xs, held, given), given))
-
-    run = _compiled(entry)
-    return lambda xs, held: run(xs, held, seeds)
-
-
-def _jvp_compiled(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any) -> Run:
-    forward_mode()
-    return _with_forward_rules(f, _compiled_products(partial(_forward, _map_traceable), f, xs, held, seeds, finish))
-
-
-def _reverse(mapping: Any, f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays) -> list[Any]:
-    import torch
-
-    if len(seeds) == 1:
-        _, single = torch.func.vjp(_first_of(f, held), *xs)
-
-        def pullback(cotangents: Arrays) -> Arrays:
-            return single(cotangents[0])
-    else:
-        _, several = torch.func.vjp(_unpacked(f, held), *xs)
-
-        def pullback(cotangents: Arrays) -> Arrays:
-            return several(tuple(cotangents))
-
-    return _taken_of_all(mapping, pullback, seeds)
-
-
-def _forward(mapping: Any, f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays) -> list[Any]:
-    import torch
-
-    function = _unpacked(f, held)
-
-    def push(tangents: Arrays) -> Arrays:
-        ys, dys = torch.func.jvp(function, tuple(xs), tuple(tangents))
-        # scalars may have widened a tangent
-        return tuple(dy if dy.dtype == y.dtype else dy.to(y.dtype) for y, dy in zip(ys, dys, strict=True))
-
-    return _taken_of_all(mapping, push, seeds)
-
-
-def _taken_of_all(mapping: Any, product: Callable[[Arrays], Arrays], seeds: Arrays) -> list[Any]:
-    if len(seeds[0]) == 1:
-        return [p.unsqueeze(0) for p in product([s.squeeze(0) for s in seeds])]
-    return mapping(product, seeds)
-
-
-def _map_traceable(f: Callable[[Arrays], Arrays], xs: Arrays) -> list[Any]:
-    """Map as `map_flat` does, by what `torch.compile` knows."""
-    import torch
-
-    return list(torch.func.vmap(lambda *inputs: tuple(f(inputs)), randomness="same")(*xs))
-
-
-def _first_of(f: FlatMap, held: Arrays) -> Callable[..., Any]:
-    return lambda *inputs: as_tensors(f(list(inputs), held))[0]
-
-
-def _unpacked(f: FlatMap, held: Arrays) -> Callable[..., tuple[Any, ...]]:
-    return lambda *inputs: tuple(as_tensors(f(list(inputs), held)))
 
 
 # Torch's own calls
@@ -309,7 +97,7 @@ Whole = Callable[[FlatMap, Arrays, Arrays], list[Any]]
 
 
 def _func(make: Whole, f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
-    whole, mapper = _Copies(make, f), Mapper()
+    whole, mapper = Copies(make, f), Mapper()
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         with unrecorded(), missing_rules():
@@ -320,25 +108,25 @@ def _func(make: Whole, f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
 
 def _func_forward(make: Whole, f: FlatMap, xs: Arrays, held: Arrays) -> Run:
     forward_mode()
-    return _with_forward_rules(f, _func(make, _copying(f), xs, held))
+    return with_forward_rules(f, _func(make, copying(f), xs, held))
 
 
 def _func_compiled(make: Whole, f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
     def entry(xs: Arrays, held: Arrays) -> list[Any]:
-        return list(make(_copying(f), xs, held))
+        return list(make(copying(f), xs, held))
 
-    return _compiled(entry)
+    return compiled(entry)
 
 
 def _func_forward_compiled(make: Whole, f: FlatMap, xs: Arrays, held: Arrays) -> Run:
     forward_mode()
-    return _with_forward_rules(f, _func_compiled(make, f, xs, held))
+    return with_forward_rules(f, _func_compiled(make, f, xs, held))
 
 
 def _whole(call: str, options: dict[str, int], f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
     import torch
 
-    jacobian = getattr(torch.func, call)(_unpacked(f, held), argnums=tuple(range(len(xs))), **options)
+    jacobian = getattr(torch.func, call)(unpacked(f, held), argnums=tuple(range(len(xs))), **options)
     return [block for row in jacobian(*xs) for block in row]
 
 
@@ -357,14 +145,14 @@ def _twice(call: str, f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
     import torch
 
     every = tuple(range(len(xs)))
-    scalar = _first_of(f, held)
+    scalar = first_of(f, held)
     once = scalar if call == "hessian" else torch.func.grad(scalar, argnums=every)
     return [block for row in getattr(torch.func, call)(once, argnums=every)(*xs) for block in row]
 
 
 def _functional(options: dict[str, Any], f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
     forward = "strategy" in options
-    whole, mapper = _Copies(partial(_functional_jacobian, options), _copying(f) if forward else f), Mapper()
+    whole, mapper = Copies(partial(_functional_jacobian, options), copying(f) if forward else f), Mapper()
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         with recording(), missing_rules():
@@ -373,13 +161,13 @@ def _functional(options: dict[str, Any], f: FlatMap, _xs: Arrays, _held: Arrays)
     if not forward:
         return run
     forward_mode()
-    return _with_forward_rules(f, run)
+    return with_forward_rules(f, run)
 
 
 def _functional_jacobian(options: dict[str, Any], f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
     import torch
 
-    rows = torch.autograd.functional.jacobian(_unpacked(f, held), tuple(xs), **options)
+    rows = torch.autograd.functional.jacobian(unpacked(f, held), tuple(xs), **options)
     return [block for row in rows for block in row]
 
 
@@ -387,10 +175,10 @@ def _functional_hessian(options: dict[str, Any], f: FlatMap, _xs: Arrays, _held:
     import torch
 
     def make(f: FlatMap, xs: Arrays, held: Arrays) -> list[Any]:
-        rows = torch.autograd.functional.hessian(_first_of(f, held), tuple(xs), **options)
+        rows = torch.autograd.functional.hessian(first_of(f, held), tuple(xs), **options)
         return [block for row in rows for block in row]
 
-    whole, mapper = _Copies(make, f), Mapper()
+    whole, mapper = Copies(make, f), Mapper()
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         with recording(), missing_rules():
@@ -412,14 +200,14 @@ def _diagonal_of_whole(f: FlatMap, xs: Arrays, held: Arrays) -> Run:
 def _diagonal_loop(f: FlatMap, _xs: Arrays, _held: Arrays) -> Run:
     import torch
 
-    record = _Copies(_recorded, f)
+    record = Copies(recorded, f)
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         found = []
         with recording(), missing_rules():
             leaves, ys = record(xs, held)
             for x, y in zip(leaves, ys, strict=True):
-                rows = [_pulling([entry], [x])([None])[0] for entry in y.reshape(-1)]
+                rows = [pulling([entry], [x])([None])[0] for entry in y.reshape(-1)]
                 zero = x.new_zeros(())
                 entries = [zero if r is None else r.reshape(-1)[i] for i, r in enumerate(rows)]
                 found.append(torch.stack(entries or [zero])[: len(entries)].reshape(x.shape))
@@ -439,138 +227,3 @@ def _blocks_of_whole(f: FlatMap, xs: Arrays, held: Arrays) -> Run:
         return [d.movedim(-1, 0).contiguous() for d in diagonals]
 
     return run
-
-
-# What they share
-
-
-class _Copies:
-    """Gives what differentiates a function copies of its inputs, which the function may change in place.
-
-    Reverse mode refuses to change what it differentiates by. Only functions that try are given copies that are
-    recorded. Forward mode does not refuse, and changes tangents in place as well, so all are given such copies.
-    """
-
-    def __init__(self, make: Callable[..., Any], f: FlatMap) -> None:
-        self._make, self._f = make, f
-        self._tried = False
-
-    def __call__(self, xs: Arrays, held: Arrays, *more: Any) -> Any:
-        """Return `make(f, copies of xs, held, *more)`, where nothing of `held` is recorded."""
-        still = _still(held)
-        if self._tried:
-            return self._make(self._f, _private(xs), still, *more)
-        self._tried = True
-        generators = default_generators()
-        before = [g.get_state() for g in generators]
-        try:
-            return self._make(self._f, _private(xs), still, *more)
-        except RuntimeError as error:
-            if not any(text in str(error) for text in IN_PLACE):
-                raise
-        for generator, state in zip(generators, before, strict=True):  # what was drawn on the way is drawn again
-            generator.set_state(state)
-        self._f = _copying(self._f)
-        return self._make(self._f, _private(xs), still, *more)
-
-
-def _private(xs: Arrays) -> list[Any]:
-    return [x.detach().clone() for x in xs]
-
-
-def _still(held: Arrays) -> list[Any]:
-    return [detached(h) if h.requires_grad or h.is_inference() else h for h in held]
-
-
-def _copying(f: FlatMap) -> FlatMap:
-    return lambda xs, held: f([x.clone() for x in xs], held)
-
-
-def _compiled(entry: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
-    """Compile a function of lists of tensors, whole or not at all.
-
-    It is given code of its own, so that no other one's compilations count towards a limit.
-    """
-    import torch
-
-    entry.__code__ = entry.__code__.replace(co_name="compiled")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        traced = torch.compile(entry, dynamic=False, fullgraph=True)
-    call = partial(_first_call, traced)
-
-    def run(*lists: Arrays) -> list[Any]:
-        nonlocal call
-        given = [[detached(x) for x in arrays] for arrays in lists]
-        with unrecorded():
-            results = call(*given)
-        call = traced
-        return list(results)
-
-    return run
-
-
-def _first_call(traced: Callable[..., Any], *lists: Arrays) -> Any:
-    with warnings.catch_warnings(), quiet("torch._dynamo"), quiet("torch._inductor"):
-        warnings.simplefilter("ignore")  # of what is inside torch
-        try:
-            return traced(*lists)
-        except Exception as error:
-            text = str(error)
-            kind = NotImplementedError if any(reason in text for reason in NO_RULE) else RuntimeError
-            raise kind(f"torch.compile refuses the function: {_first_line(text) or type(error).__name__}") from error
-
-
-def _first_line(text: str) -> str:
-    """Return it, with the next one where it ends in a colon."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
-
-
-def _with_forward_rules(f: FlatMap, run: Run) -> Run:
-    """Look, before the first run, for operators whose tangents `torch.func.jvp` drops without a word."""
-    known = False
-
-    def checked(xs: Arrays, held: Arrays) -> Sequence[Any]:
-        nonlocal known
-        if not known:
-            _require_forward_rules(f, xs, held)
-            known = True
-        return run(xs, held)
-
-    return checked
-
-
-def _require_forward_rules(f: FlatMap, xs: Arrays, held: Arrays) -> None:
-    with recording(), draws_put_back():
-        _, ys = _recorded(_copying(f), _private(xs), _still(held))
-    if names := generated_operators(ys):
-        raise NotImplementedError(f"operators of torch.library have no forward rules, such as {names[0]}")
-
-
-def _rows(seeds: Arrays) -> tuple[list[Any], list[Any]]:
-    """Return detached seeds, and the same one by one."""
-    seeds = [detached(s) for s in seeds]
-    return seeds, list(zip(*(s.unbind() for s in seeds), strict=True))
-
-
-def _stacked(found: Sequence[Sequence[Any | None]], like: Arrays) -> list[Any]:
-    """Stack products of the same array; None stands for zeros."""
-    import torch
-
-    stacks = []
-    for i, x in enumerate(like):
-        products = [product[i] for product in found]
-        present = [p for p in products if p is not None]
-        if len(present) < len(products):
-            products = [torch.zeros_like(x) if p is None else p for p in products]
-        stacks.append(torch.stack(products) if present else _zeros(x, len(found)))
-    return stacks
-
-
-def _filled(found: Sequence[Any | None], like: Arrays, k: int) -> list[Any]:
-    return [_zeros(x, k) if p is None else p for p, x in zip(found, like, strict=True)]
-
-
-def _zeros(x: Any, k: int) -> Any:
-    return x.new_zeros((k, *x.shape))
