@@ -45,8 +45,8 @@ print(xcheck.check(residual, u, jacobian=by_three_products, raises=False))
 # its corners. The three products have those too, but nobody looks for them, and they are dropped. With ten unknowns they
 # would even be added to entries that they do not belong to.
 #
-# `xcheck.sparse_jacobian` needs no pattern. It finds the entries by products, some dozens for a residual of any size, and
-# returns a `scipy.sparse` array:
+# `xcheck.sparse_jacobian` needs no pattern. It finds the entries by products, of which a hundred times more unknowns take
+# hardly more, and returns a `scipy.sparse` array:
 
 many = torch.sin(torch.arange(3000, dtype=torch.float64))
 found = xcheck.sparse_jacobian(residual, many)
