@@ -309,8 +309,8 @@ def test_where_the_system_does_not_tell_nothing_is_said() -> None:
 # --- contests ---
 
 
-def right(result: Any) -> tuple[Verdict, str]:
-    return Verdict.AGREE, ""
+def right(result: Any) -> tuple[Outcome, str]:
+    return Outcome.RIGHT, ""
 
 
 def contender(name: str, run: Callable[[], Any], **given: Any) -> Contender:
@@ -355,8 +355,8 @@ def test_what_is_wrong_is_run_once_and_has_no_place() -> None:
     clock = Clock()
     rows = run_contest(
         [
-            contender("wrong", clock.work(0.001, "wrong"), verify=lambda _: (Verdict.DISAGREE, "d out[1] / d x[2]")),
-            contender("open", clock.work(0.002, "open"), verify=lambda _: (Verdict.INCONCLUSIVE, "a kink")),
+            contender("wrong", clock.work(0.001, "wrong"), verify=lambda _: (Outcome.WRONG, "d out[1] / d x[2]")),
+            contender("open", clock.work(0.002, "open"), verify=lambda _: (Outcome.INCONCLUSIVE, "a kink")),
             contender("right", clock.work(0.1, "right")),
         ],
         clock=clock,
@@ -373,7 +373,7 @@ def test_what_is_wrong_is_run_once_and_has_no_place() -> None:
 def test_a_result_that_cannot_be_verified_is_inconclusive() -> None:
     clock = Clock()
 
-    def verify(result: Any) -> tuple[Verdict, str]:
+    def verify(result: Any) -> tuple[Outcome, str]:
         raise ValueError("shapes (3,) and (4,)")
 
     row = contest([contender("odd", clock.work(0.1), verify=verify)], clock)["odd"]
@@ -384,8 +384,8 @@ def test_what_becomes_wrong_when_it_is_run_again_is_wrong() -> None:
     clock = Clock()
     run, counted = clock.work(0.01), iter(range(1000))
 
-    def verify(result: int) -> tuple[Verdict, str]:
-        return (Verdict.AGREE, "") if result == 0 else (Verdict.DISAGREE, f"run {result}")
+    def verify(result: int) -> tuple[Outcome, str]:
+        return (Outcome.RIGHT, "") if result == 0 else (Outcome.WRONG, f"run {result}")
 
     row = contest([contender("stale", lambda: (run(), next(counted))[1], verify=verify)], clock)["stale"]
     assert row.outcome is Outcome.WRONG
@@ -793,7 +793,7 @@ def test_sizes_are_called_n(model: str, asked: list[Any]) -> None:
     assert [point.args[0].shape for point in points] == [(10, 3), (100, 3)]
     assert [point.kwargs["w"].shape for point in points] == [(10,), (100,)]
     assert quantity == "batch"
-    assert options == {"backends": None, "seconds": 1.0, "seed": 0}
+    assert options == {"backends": None, "compiled": None, "seconds": 1.0, "seed": 0}
 
 
 @pytest.mark.parametrize(
@@ -817,7 +817,7 @@ def test_faces_and_pictures_are_chosen(model: str, asked: list[Any], mpl: Any, t
     assert "45×" in bench(model, *options).stdout
     assert bench(model, "--format", "markdown").stdout.startswith("### model, jacobian")
     assert json.loads(bench(model, "--format", "json").stdout)["quantity"] == "jacobian"
-    assert asked[0][3] == {"backends": ["torch", "jax"], "seconds": 0.5, "seed": 0}
+    assert asked[0][3] == {"backends": ["torch", "jax"], "compiled": None, "seconds": 0.5, "seed": 0}
     result = bench(model, "--format", "json", "--plot", str(tmp_path / "a.png"))
     assert json.loads(result.stdout)["rows"]
     assert (tmp_path / "a.png").stat().st_size > 1000

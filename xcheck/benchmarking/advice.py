@@ -9,6 +9,13 @@ from xcheck.benchmarking.ranking import Block
 from xcheck.benchmarking.row import Outcome, Row
 from xcheck.benchmarking.units import ratio_text
 
+NAMED = {
+    Outcome.WRONG: "Wrong, do not use",
+    Outcome.NOT_VALID: "Not valid for this function",
+    Outcome.REFUSED: "Refused",
+}
+"""Those that have no place, in the closing sentences."""
+
 
 def advise(found: Sequence[Block]) -> tuple[str, ...]:
     """Return one sentence for every backend, more where the fastest changes with the size; then who has no place."""
@@ -16,7 +23,7 @@ def advise(found: Sequence[Block]) -> tuple[str, ...]:
     for backend, group in groupby(found, key=lambda block: block.backend):
         lines += _of_backend(backend, list(group))
     lines += _across(found)
-    for outcome, word in ((Outcome.WRONG, "Wrong, do not use"), (Outcome.REFUSED, "Refused")):
+    for outcome, word in NAMED.items():
         names = _names(found, outcome)
         lines += [f"{word}: {', '.join(names)}."] if names else []
     return tuple(lines)

@@ -14,7 +14,6 @@ from xcheck.benchmarking.progress import Progress, show_progress
 from xcheck.benchmarking.row import Outcome, Row
 from xcheck.raised import first_line
 from xcheck.timing import Clock, Run, Timing, interleave
-from xcheck.verdict import Verdict
 
 SECONDS = 1.0
 """For timing the contenders of one backend at one size, after each has been run twice."""
@@ -22,11 +21,8 @@ SECONDS = 1.0
 LONGEST = 30.0
 """Seconds of a single run: what would take longer at a size, judged by a smaller one, is left out."""
 
-OUTCOMES = {
-    Verdict.AGREE: Outcome.RIGHT,
-    Verdict.DISAGREE: Outcome.WRONG,
-    Verdict.INCONCLUSIVE: Outcome.INCONCLUSIVE,
-}
+TIMED = (Outcome.RIGHT, Outcome.INCONCLUSIVE)
+"""Those that have no place are timed after those that have one, and take no time from them."""
 
 EXHAUSTED = ("out of memory", "resource_exhausted", "resource exhausted", "not enough memory", "unable to allocate")
 """What frameworks say, in lower case, when memory does not suffice."""
@@ -91,7 +87,7 @@ def _run_group(
             _Entrant(contender, _row(contender, Outcome.REFUSED, too_long)) if too_long else _enter(contender, clock)
         )
         bar.advance()
-    for outcome in (Outcome.RIGHT, Outcome.INCONCLUSIVE):  # those that have no place take no time from the others
+    for outcome in TIMED:
         heat = {str(i): entrant for i, entrant in enumerate(entrants) if entrant.row.outcome is outcome}
         if not heat:
             continue
@@ -119,10 +115,10 @@ def _enter(contender: Contender, clock: Clock) -> _Entrant:
     except Exception as error:
         return _Entrant(contender, _row(contender, Outcome.REFUSED, _why(error)))
     outcome, reason = _verified(contender, result)
-    row = _row(contender, outcome, reason)
+    row = replace(_row(contender, outcome, reason), products=contender.products())
     row = replace(row, prepare_seconds=prepared - start, first_seconds=done - prepared)
     row = replace(row, first_calls=_difference(before, counted()))
-    return _Entrant(contender, row, None if outcome is Outcome.WRONG else run)
+    return _Entrant(contender, row, run if outcome in TIMED else None)
 
 
 def _finish(entrant: _Entrant, timing: Timing) -> Row:
@@ -139,17 +135,16 @@ def _finish(entrant: _Entrant, timing: Timing) -> Row:
         return replace(row, outcome=Outcome.REFUSED, reason=f"when it was run again: {_why(error)}")
     row = replace(row, calls=_difference(before, counted()), memory=peak.additional, memory_method=peak.method)
     outcome, reason = _verified(contender, result)
-    if outcome is Outcome.WRONG:
+    if outcome not in TIMED:
         return replace(row, outcome=outcome, reason=f"when it was run again: {reason}")
     return replace(row, timing=timing)
 
 
 def _verified(contender: Contender, result: Any) -> tuple[Outcome, str]:
     try:
-        verdict, reason = contender.verify(result)
+        return contender.verify(result)
     except Exception as error:
         return Outcome.INCONCLUSIVE, f"could not be verified: {_why(error)}"
-    return OUTCOMES[verdict], reason
 
 
 def _too_long(contender: Contender, before: Sequence[Row], longest: float) -> str:
@@ -173,7 +168,7 @@ def _row(contender: Contender, outcome: Outcome, reason: str) -> Row:
     c = contender
     return Row(
         c.strategy, c.backend, c.inputs, c.outputs, outcome, reason,
-        products=c.products, call=c.call, naive=c.naive, default=c.default,
+        call=c.call, naive=c.naive, default=c.default,
     )  # fmt: skip
 
 

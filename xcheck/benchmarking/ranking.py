@@ -15,7 +15,7 @@ SURE = 1.25
 TIE = 1.03
 """Medians closer than this factor are not told apart, however narrow their intervals are."""
 
-ORDER = (Outcome.RIGHT, Outcome.INCONCLUSIVE, Outcome.WRONG, Outcome.REFUSED)
+ORDER = (Outcome.RIGHT, Outcome.INCONCLUSIVE, Outcome.NOT_VALID, Outcome.WRONG, Outcome.REFUSED)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,14 @@ from xcheck.timing import Timing
 
 
 class Outcome(Enum):
-    """What a contender is: only those that are right are ranked."""
+    """What a contender is: only those that are right are ranked.
+
+    NOT_VALID is one that relies on something that this function does not keep to.
+    """
 
     RIGHT = "right"
     INCONCLUSIVE = "inconclusive"
+    NOT_VALID = "not valid"
     WRONG = "wrong"
     REFUSED = "refused"
 
