@@ -534,7 +534,7 @@ def test_the_default_is_recommended_where_it_is_fastest_and_ties_are_named() -> 
 def test_the_advice_changes_with_the_size_where_the_fastest_does() -> None:
     told = at_sizes((10, 100, 1000), naive=lambda n: 1.0 * n, a=lambda n: 0.1 * n, b=lambda n: 5.0)
     assert told.advice == (
-        'torch at n = 10: use strategy="a"; at n = 10 it is 10× faster than the naive loop.',
+        'torch at n = 10: use strategy="a", 10× faster than the naive loop.',
         'torch from n = 100 to 1000: use strategy="b"; at n = 1000 it is 200× faster than the naive loop.',
     )
 
@@ -580,7 +580,7 @@ def test_growth_is_told_or_that_there_are_too_few_sizes() -> None:
     told = at_sizes(sizes, naive=lambda n: 1e-3 * n**2, a=lambda n: 1e-3 * n)
     assert told.growth("torch", "naive").exponent == pytest.approx(2)
     assert "n^2.00 ± 0.01" in str(told)
-    assert "too few sizes: 2, and 3 are needed" in str(at_sizes((10, 100), a=float))
+    assert "growth of the time" not in str(at_sizes((10, 100), a=float))
     assert "growth" not in str(report())
     with pytest.raises(ValueError, match=r"no strategy 'b' of 'torch' took part\. Accepted: torch: a, torch: naive"):
         told.growth("torch", "b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 import xcheck
-from xcheck.benchmarking import lineup, verification
+from xcheck.benchmarking import lineup, running
 from xcheck.benchmarking.case import Case
+from xcheck.benchmarking.contender import NotTried
 from xcheck.benchmarking.lineup import AUTO, Lineup
+from xcheck.benchmarking.measuring import Measuring
 from xcheck.benchmarking.ranking import Block
 from xcheck.benchmarking.report import BenchmarkReport
 from xcheck.benchmarking.row import Outcome, Row
 from xcheck.cli import main
+from xcheck.strategies import trial
 from xcheck.strategies.certificate import Plain
 from xcheck.verdict import Verdict
 
@@ -38,7 +42,8 @@ def named(report: BenchmarkReport, part: str) -> list[Row]:
 
 
 def outcomes(report: BenchmarkReport) -> set[Outcome]:
-    return {row.outcome for row in report.rows}
+    """The outcomes of what was tried."""
+    return {row.outcome for row in report.rows} - {Outcome.NOT_TRIED}
 
 
 def only(report: BenchmarkReport) -> Block:
@@ -53,16 +58,22 @@ def strictly_read(report: BenchmarkReport) -> Any:
     return json.loads(report.to_json(), parse_constant=refuse)
 
 
+@pytest.fixture(autouse=True)
+def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time little, and look up versions only where they are what a test is about."""
+    monkeypatch.setattr(trial, "RACE", 0.005)
+    if "surroundings" not in request.node.name:
+        monkeypatch.setattr(running, "surroundings", lambda _: {})
+
+
 # Right ones
 
 
 def test_every_strategy_of_a_right_function_is_right_and_ranked(backend: Any) -> None:
     xp = backend.namespace()
     report = benchmark(lambda x: xp.tanh(x) * x[0], backend.from_numpy(X))
-    ran = [row for row in report.rows if row.outcome is not Outcome.REFUSED]
-    assert {row.outcome for row in ran} == {Outcome.RIGHT}, str(report)
-    assert AUTO in {row.strategy for row in ran}
-    assert all(row.reason for row in report.rows if row.outcome is Outcome.REFUSED)
+    assert outcomes(report) == {Outcome.RIGHT}, str(report)
+    assert AUTO in {row.strategy for row in report.rows}
     assert only(report).fastest is not None
     assert report.verdict is Verdict.AGREE
     assert strictly_read(report)["rows"]
@@ -73,8 +84,8 @@ def test_the_naive_loop_is_known_and_evaluations_are_counted(torch: Any) -> None
     naive = only(report).naive
     assert naive is not None
     assert (naive.products, naive.calls) == ("5 vjp", 1)
-    pushed = next(row for row in named(report, "jvp loop") if not row.default)
-    assert pushed.calls == 5
+    (pushed,) = named(report, "dual loop")
+    assert (pushed.products, pushed.calls) == ("5 jvp", 5)
 
 
 def test_what_xcheck_chooses_is_named_with_its_products(torch: Any) -> None:
@@ -96,19 +107,19 @@ def test_several_inputs_and_outputs_and_constants(torch: Any) -> None:
 
     x, w = torch.from_numpy(X), torch.from_numpy(np.ones((5, 2)))
     report = benchmark(f, x, w, 2, kwargs={"scale": torch.tensor(2.0)}, wrt=[0, 1])
-    assert {row.outcome for row in report.rows} <= {Outcome.RIGHT, Outcome.REFUSED}, str(report)
+    assert outcomes(report) == {Outcome.RIGHT}, str(report)
     assert (only(report).inputs, only(report).outputs) == (15, 3)
 
 
 def test_low_precision_is_no_reason_to_call_anything_wrong(torch: Any) -> None:
     report = benchmark(torch.tanh, torch.from_numpy(X.astype(np.float32)), quantity="diagonal")
-    assert outcomes(report) <= {Outcome.RIGHT, Outcome.REFUSED}, str(report)
+    assert outcomes(report) == {Outcome.RIGHT}, str(report)
 
 
 # Wrong ones
 
 
-def planted(torch: Any, factor: float, forward: bool) -> Callable[[Any], Any]:
+def planted(torch: Any, factor: float, with_jvp: bool) -> Callable[[Any], Any]:
     class Sine(torch.autograd.Function):  # type: ignore[misc,name-defined]
         generate_vmap_rule = True
 
@@ -125,7 +136,7 @@ def planted(torch: Any, factor: float, forward: bool) -> Callable[[Any], Any]:
         def backward(ctx: Any, g: Any) -> Any:
             return factor * g * torch.cos(ctx.saved_tensors[0])
 
-        if forward:
+        if with_jvp:
 
             @staticmethod
             def jvp(ctx: Any, t: Any) -> Any:
@@ -135,7 +146,7 @@ def planted(torch: Any, factor: float, forward: bool) -> Callable[[Any], Any]:
 
 
 def test_a_wrong_backward_is_reported_and_never_ranked(torch: Any) -> None:
-    report = benchmark(planted(torch, 1.1, forward=False), torch.from_numpy(X))
+    report = benchmark(planted(torch, 1.1, with_jvp=False), torch.from_numpy(X))
     assert not only(report).ranked
     assert only(report).fastest is None
     assert report.verdict is Verdict.DISAGREE
@@ -147,7 +158,7 @@ def test_a_wrong_backward_is_reported_and_never_ranked(torch: Any) -> None:
 
 
 def test_the_mode_that_is_right_is_ranked_all_the_same(torch: Any) -> None:
-    report = benchmark(planted(torch, 1.1, forward=True), torch.from_numpy(X))
+    report = benchmark(planted(torch, 1.1, with_jvp=True), torch.from_numpy(X))
     right = [row for row in report.rows if row.outcome is Outcome.RIGHT and row.strategy != AUTO]
     assert right, str(report)
     assert all("jvp" in row.products for row in right)
@@ -175,9 +186,6 @@ def test_a_strategy_that_is_wrong_where_products_are_right_names_the_entry(
 
             return wrong
 
-        object.__setattr__(found[0], "prepare", prepare) if False else None
-        from dataclasses import replace
-
         return [replace(first, prepare=prepare), *found[1:]]
 
     monkeypatch.setattr(lineup, "gather", spoilt)
@@ -193,7 +201,8 @@ def test_arrays_of_other_shapes_are_wrong(torch: Any) -> None:
     strategy = lineup.gather(made.quantity, 10**9)[0]
     outcome, reason = made.verification.verify(strategy, [torch.zeros(5, 2)])
     assert outcome is Outcome.WRONG
-    assert "(5, 2)" in reason and "(2, 5)" in reason
+    assert "(5, 2)" in reason
+    assert "(2, 5)" in reason
 
 
 def test_no_finite_value_is_not_right(torch: Any) -> None:
@@ -203,7 +212,7 @@ def test_no_finite_value_is_not_right(torch: Any) -> None:
 
 
 def test_a_kink_is_inconclusive_with_its_reason(torch: Any) -> None:
-    report = benchmark(lambda x: torch.relu(x - x.detach()[0]), torch.from_numpy(X))
+    report = benchmark(lambda x: torch.relu(x - X[0]), torch.from_numpy(X))
     rows = [row for row in report.rows if row.outcome is Outcome.INCONCLUSIVE]
     assert rows, str(report)
     assert all("inconclusive: " in row.reason for row in rows)
@@ -220,7 +229,7 @@ def test_strategies_that_rely_on_samples_apart_are_not_valid_for_batch_normalisa
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((4, 2)))
     report = benchmark(normalised, x, quantity="batch")
     invalid = named(report, "batch sums")
-    assert {row.outcome for row in invalid} <= {Outcome.NOT_VALID, Outcome.REFUSED}, str(report)
+    assert {row.outcome for row in invalid} <= {Outcome.NOT_VALID, Outcome.NOT_TRIED}, str(report)
     assert any("couples sample" in row.reason for row in invalid)
     assert only(report).ranked
     assert not {row.strategy for row in only(report).ranked} & {row.strategy for row in invalid}
@@ -235,19 +244,28 @@ def test_a_diagonal_with_something_beside_it(name: str, request: pytest.FixtureR
         report = benchmark(lambda x: torch.cumsum(torch.sin(x), 0), torch.from_numpy(X), quantity="diagonal")
     else:
         report = benchmark(lambda x: np.cumsum(np.sin(x)), X, quantity="diagonal")
-    assert {row.outcome for row in named(report, "ones")} == {Outcome.NOT_VALID}, str(report)
+    assert {row.outcome for row in named(report, "ones")} <= {Outcome.NOT_VALID, Outcome.NOT_TRIED}, str(report)
     assert any(row.outcome is Outcome.RIGHT for row in named(report, "unit vectors"))
     assert "ones" not in report.fastest[name, 5]
 
 
 def test_what_cannot_be_mapped_is_refused_and_the_others_run(torch: Any) -> None:
-    def branching(x: Any) -> Any:
-        return torch.sin(x) if x.sum().item() > 0 else x
+    class Sine(torch.autograd.Function):  # type: ignore[misc,name-defined]  # of the old kind, which vmap refuses
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return torch.sin(x)
 
-    report = benchmark(branching, torch.from_numpy(X))
-    refused = [row for row in report.rows if row.outcome is Outcome.REFUSED]
-    assert any("item" in row.reason for row in refused), str(report)
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * torch.cos(ctx.saved_tensors[0])
+
+    report = benchmark(lambda x: Sine.apply(x), torch.from_numpy(X))
+    (mapped,) = named(report, "func.vjp vmapped")
+    assert mapped.outcome is Outcome.REFUSED
+    assert mapped.reason
     assert only(report).naive is not None
+    assert "Refused: " in str(report)
 
 
 # NumPy, which has no derivatives
@@ -267,11 +285,17 @@ def test_a_complex_step_through_an_absolute_value_is_wrong() -> None:
 
 def test_measured_products_are_those_of_the_jacobian() -> None:
     made = Lineup.of(Case("numpy", np.exp, None, (X,)), "jacobian", None, 0, 30.0)
-    plain = verification.measured_products(made.quantity.primal)
+    primal = replace(made.quantity.primal, backend=Measuring(made.quantity.primal.backend))
+    plain = Plain.of(primal, "jvp")
     v = np.array([1.0, -2.0, 0.0, 0.5, 3.0])
-    np.testing.assert_allclose(plain.product(v), np.exp(X) * v, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(plain.product(v), np.exp(X) * v, rtol=1e-9, atol=1e-10)
     assert np.all(plain.product(np.zeros(5)) == 0)
-    assert isinstance(plain, Plain)
+
+
+def test_what_cannot_be_measured_is_inconclusive() -> None:
+    report = benchmark(lambda x: np.where(x > X[0], x, 2 * x) + x, X)
+    assert not only(report).ranked
+    assert any("could not be measured well enough" in row.reason for row in report.rows), str(report)
 
 
 # Sizes, frameworks, limits
@@ -318,29 +342,27 @@ def test_what_does_not_fit_is_refused_with_its_bytes(monkeypatch: pytest.MonkeyP
 
 def test_what_would_take_too_long_is_not_tried() -> None:
     report = benchmark(lambda x: x**2, np.linspace(1, 2, 300), longest=1e-4)
-    rows = [row for row in named(report, "differences")]
-    assert all("not tried: 300 products would take about" in row.reason for row in rows), str(report)
+    (row,) = named(report, "differences")
+    assert row.outcome is Outcome.NOT_TRIED
+    assert "300 products would take about" in row.reason
 
 
 def test_compilers_that_take_long_are_tried_on_request_only(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
-    gather, prepared = lineup.gather, []
+    gather = lineup.gather
 
     def with_slow(quantity: Any, limit: int) -> Any:
         first = gather(quantity, limit)[0]
-        slow = replace(first, name="slow", compiles=True, slow_to_compile=True)
-        return [first, replace(slow, prepare=lambda: prepared.append("slow") or first.prepare())]
+        return [replace(first, name="slow", compiles=True, slow_to_compile=True)]
 
     monkeypatch.setattr(lineup, "gather", with_slow)
-    x = torch.from_numpy(X)
-    (row,) = named(benchmark(torch.sin, x), "slow")
-    assert row.outcome is Outcome.REFUSED
-    assert "compiled=True or --compiled tries it" in row.reason
-    assert not prepared
-    (row,) = named(benchmark(torch.sin, x, compiled=True), "slow")
-    assert row.outcome is Outcome.RIGHT
-    assert row.calls is None  # nobody counts in what a compiler reads
+    case = Case("torch", torch.sin, None, (torch.from_numpy(X),))
+    for compiled in (None, False):
+        slow, _ = Lineup.of(case, "jacobian", compiled, 0, 30.0).contenders()
+        with pytest.raises(NotTried, match="compiled="):
+            slow.prepare()
+    slow, _ = Lineup.of(case, "jacobian", True, 0, 30.0).contenders()
+    assert slow.verify(slow.prepare()()) == (Outcome.RIGHT, "")
+    assert slow.calls is None  # nobody counts in what a compiler reads
 
 
 @pytest.mark.parametrize(
@@ -412,4 +434,4 @@ def test_the_command_gives_other_faces(users_file: str, style: str) -> None:
     if style == "json":
         assert json.loads(result.stdout)["verdict"] == "agree"
     else:
-        assert "| :-- |" in result.stdout.replace("--:", ":-- ") or "| --- " in result.stdout or "|" in result.stdout
+        assert "| * | complex step | right |" in result.stdout.replace("\\", "")

@@ -78,7 +78,7 @@ def _points(inputs: tuple[Any, ...], sizes: Sequence[int] | None, kwargs: dict[s
         raise TypeError("benchmark needs the inputs of f: benchmark(f, x), or benchmark(f, make_x, sizes=[10, 100]).")
     if sizes is None:
         if all([callable(x) for x in inputs]):
-            raise TypeError("the inputs are functions, and no sizes= are given to call them with, as in sizes=[10, 100].")
+            raise TypeError("the inputs are functions, and no sizes= are given, such as sizes=[10, 100].")
         return [Point(inputs, kwargs)]
     read = _read_sizes(sizes)
     for i, make in enumerate(inputs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from xcheck.benchmarking.names import listed
 from xcheck.benchmarking.ranking import Block
 from xcheck.benchmarking.row import Outcome, Row
 from xcheck.benchmarking.units import ratio_text
@@ -25,7 +26,7 @@ def advise(found: Sequence[Block]) -> tuple[str, ...]:
     lines += _across(found)
     for outcome, word in NAMED.items():
         names = _names(found, outcome)
-        lines += [f"{word}: {', '.join(names)}."] if names else []
+        lines += [f"{word}: {listed(names)}."] if names else []
     return tuple(lines)
 
 
@@ -40,7 +41,7 @@ def _of_backend(backend: str, group: list[Block]) -> list[str]:
         last = segment[-1]
         row = _common(segment)
         where = "" if len(group) == 1 else f" {_range(segment, len(segment) == len(group))}"
-        lines.append(f"{backend}{where}: {_gain(last, row, len(group) > 1)}{_others(last, row)}.")
+        lines.append(f"{backend}{where}: {_gain(last, row, len(segment) > 1)}{_others(last, row)}.")
     return lines
 
 
@@ -126,6 +127,9 @@ def _names(found: Sequence[Block], outcome: Outcome) -> list[str]:
         if row.outcome is outcome:
             named.setdefault(row.strategy, []).append((row.backend, row.inputs))
     several = len({block.backend for block in found}) > 1
+    ran = {row.strategy for block in found for row in block.tried if row.outcome is not Outcome.REFUSED}
+    if len(named) > 2 and set(named) == ran:
+        return ["every strategy that ran"]
     return [f"{name}{_where(places, tried[name], several)}" for name, places in named.items()]
 
 

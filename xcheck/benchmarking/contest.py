@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
 from typing import Any
 
-from xcheck.benchmarking.contender import Contender
+from xcheck.benchmarking.contender import Contender, NotTried
 from xcheck.benchmarking.memory import peak_memory
 from xcheck.benchmarking.progress import Progress, show_progress
 from xcheck.benchmarking.row import Outcome, Row
@@ -84,7 +85,7 @@ def _run_group(
         bar.say(f"{where}: verifying {contender.strategy}")
         too_long = _too_long(contender, before, longest)
         entrants.append(
-            _Entrant(contender, _row(contender, Outcome.REFUSED, too_long)) if too_long else _enter(contender, clock)
+            _Entrant(contender, _row(contender, Outcome.NOT_TRIED, too_long)) if too_long else _enter(contender, clock)
         )
         bar.advance()
     for outcome in TIMED:
@@ -94,6 +95,7 @@ def _run_group(
         bar.say(f"{where}: timing {len(heat)} strategies")
         runs = {key: entrant.run for key, entrant in heat.items() if entrant.run is not None}
         timings = interleave(runs, seconds, seed, clock=clock, advance=lambda _: bar.refresh())
+        gc.collect()  # once: that takes longer than most runs
         for key, timing in timings.items():
             entrant = heat[key]
             bar.say(f"{where}: memory of {entrant.contender.strategy}")
@@ -112,6 +114,8 @@ def _enter(contender: Contender, clock: Clock) -> _Entrant:
         prepared = clock()
         result = run()
         done = clock()
+    except NotTried as refusal:
+        return _Entrant(contender, _row(contender, Outcome.NOT_TRIED, str(refusal)))
     except Exception as error:
         return _Entrant(contender, _row(contender, Outcome.REFUSED, _why(error)))
     outcome, reason = _verified(contender, result)
@@ -155,11 +159,11 @@ def _too_long(contender: Contender, before: Sequence[Row], longest: float) -> st
             expected = row.median * contender.inputs / row.inputs
             if expected > longest:
                 return (
-                    f"not tried: it took {row.median:.2g} s at n = {row.inputs}, so {expected:.2g} s or more here, "
+                    f"it took {row.median:.2g} s at n = {row.inputs}, so {expected:.2g} s or more here, "
                     f"and {longest:g} s are allowed"
                 )
             return ""
-        if row.reason.startswith("not tried"):
+        if row.outcome is Outcome.NOT_TRIED and row.inputs < contender.inputs:
             return row.reason
     return ""
 

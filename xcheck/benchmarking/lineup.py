@@ -72,6 +72,7 @@ class Lineup:
         seed: of what is drawn.
         longest: seconds that a run may take.
         limit: bytes that it may take.
+        notes: what "xcheck auto" found out about the function.
     """
 
     case: Case
@@ -81,6 +82,7 @@ class Lineup:
     seed: int
     longest: float
     limit: int = field(default_factory=lambda: memory_limit(None))
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, case: Case, name: str, compiled: bool | None, seed: int, longest: float) -> Lineup:
@@ -156,6 +158,7 @@ class Lineup:
                 wrt=case.wrt, seed=self.seed, memory=self.limit,
             )  # fmt: skip
             made.append(function)
+            self.notes += function.plan.notes
             return partial(_called, function, primal.backend, args, kwargs)
 
         more = "" if self.name == "jacobian" else f', quantity="{self.name}"'
@@ -167,8 +170,7 @@ class Lineup:
         )  # fmt: skip
 
     def _verify_auto(self, strategy: Strategy, result: Any) -> tuple[Outcome, str]:
-        owns = self.quantity.primal.backend.owns
-        return self.verification.verify(strategy, [leaf for leaf in flatten(result)[0] if owns(leaf)])
+        return self.verification.verify(strategy, _arrays(result, self.quantity.primal.backend))
 
     def _admit(self, strategy: Strategy) -> None:
         """Raise if a strategy is not to be tried.
@@ -178,20 +180,20 @@ class Lineup:
             MemoryError: it takes too much memory.
         """
         if strategy.compiles and self.compiled is False:
-            raise NotTried("not tried: it compiles, and compiled=False")
+            raise NotTried("it compiles, and compiled=False")
         if strategy.slow_to_compile and self.compiled is not True:
-            raise NotTried("not tried: it takes many seconds to compile; compiled=True or --compiled tries it")
+            raise NotTried("it takes many seconds to compile; compiled=True or --compiled tries it")
         needed = max(strategy.bytes_needed, COPIES * 8 * self.quantity.entries)
         if needed > self.limit:
             raise MemoryError(
-                f"not tried: with verifying it takes about {show_bytes(needed)} ({needed} bytes), and half of what is "
+                f"with verifying it takes about {show_bytes(needed)} ({needed} bytes), and half of what is "
                 f"free is {show_bytes(self.limit)}"
             )
         if strategy.products > MANY:
             expected = strategy.products * self._one / (2 if strategy.loops else BATCHED)
             if expected > self.longest:
                 raise NotTried(
-                    f"not tried: {strategy.products} products would take about {show_seconds(expected)}, and "
+                    f"{strategy.products} products would take about {show_seconds(expected)}, and "
                     f"{self.longest:g} s are allowed"
                 )
 
@@ -216,5 +218,9 @@ def _run(run: Any, backend: Backend, xs: Sequence[Native], held: Sequence[Native
 def _called(function: JacobianFunction, backend: Backend, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     result = function(*args, **kwargs)
     if supports_waiting(backend):
-        backend.wait([result] if backend.owns(result) else [leaf for leaf in flatten(result)[0] if backend.owns(leaf)])
+        backend.wait(_arrays(result, backend))
     return result
+
+
+def _arrays(result: Any, backend: Any) -> list[Native]:
+    return [result] if backend.owns(result) else [leaf for leaf in flatten(result)[0] if backend.owns(leaf)]

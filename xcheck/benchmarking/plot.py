@@ -129,7 +129,7 @@ def _speed_ups(report: Drawn, axes: Axes) -> None:
     place, names, places, reach = 0.0, [], [], [1.0]
     for block in blocks:
         baseline = block.naive or (block.ranked[-1] if block.ranked else None)
-        for row in block.rows:
+        for row in block.tried:
             names.append(row.label)
             places.append(place)
             ratio = block.speed_up(row, baseline)
@@ -192,7 +192,7 @@ def _title_blocks(axes: Axes, blocks: Sequence[Block], several: bool) -> None:
                           color=INK)  # fmt: skip
         else:
             axes.set_title(title, fontsize=SMALL + 0.5, loc="right", color=INK)
-        place += len(block.rows) + 0.9
+        place += len(block.tried) + 0.9
 
 
 def _role_colour(block: Block, row: Row) -> str:
@@ -300,7 +300,7 @@ def _dark(colour: str) -> str:
 
 def _height(report: Drawn) -> float:
     blocks = _largest(report)
-    return 1.3 + 0.26 * sum(len(block.rows) + 0.9 for block in blocks)
+    return 1.3 + 0.26 * sum(len(block.tried) + 0.9 for block in blocks)
 
 
 def _several_sizes(report: Drawn) -> bool:

@@ -15,7 +15,7 @@ SURE = 1.25
 TIE = 1.03
 """Medians closer than this factor are not told apart, however narrow their intervals are."""
 
-ORDER = (Outcome.RIGHT, Outcome.INCONCLUSIVE, Outcome.NOT_VALID, Outcome.WRONG, Outcome.REFUSED)
+ORDER = (Outcome.RIGHT, Outcome.INCONCLUSIVE, Outcome.NOT_VALID, Outcome.WRONG, Outcome.REFUSED, Outcome.NOT_TRIED)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,11 @@ class Block:
     inputs: int
     outputs: int
     rows: tuple[Row, ...]
+
+    @property
+    def tried(self) -> tuple[Row, ...]:
+        """All but those that were not tried."""
+        return tuple(row for row in self.rows if row.outcome is not Outcome.NOT_TRIED)
 
     @property
     def ranked(self) -> tuple[Row, ...]:

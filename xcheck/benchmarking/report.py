@@ -13,7 +13,7 @@ from xcheck.benchmarking.advice import advise
 from xcheck.benchmarking.plot import draw, save
 from xcheck.benchmarking.ranking import Block, blocks
 from xcheck.benchmarking.row import Outcome, Row
-from xcheck.benchmarking.scaling import Growth, growth
+from xcheck.benchmarking.scaling import LEAST, Growth, growth
 from xcheck.benchmarking.table import (
     LEGEND,
     Table,
@@ -31,8 +31,6 @@ from xcheck.verdict import Verdict
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
-
-GROWTH_LEFT = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class BenchmarkReport(Judged):
         for table in tabulate(self.blocks):
             lines += ["", *as_text(table)]
         if self._growing():
-            lines += ["", *as_text(self._growth_table(), GROWTH_LEFT)]
+            lines += ["", *as_text(self._growth_table())]
         lines += ["", f"  {LEGEND}", ""]
         lines += [f"  {sentence}" for sentence in self.advice]
         lines += [f"  note      {note}" for note in self.notes]
@@ -112,7 +110,7 @@ class BenchmarkReport(Judged):
         sentences += [f"With {self._surroundings()}."] if self.environment else []
         parts = [[f"### {escape_markdown(self._headline())}"]]
         parts += [as_markdown(table) for table in tabulate(self.blocks)]
-        parts += [as_markdown(self._growth_table(), GROWTH_LEFT)] if self._growing() else []
+        parts += [as_markdown(self._growth_table())] if self._growing() else []
         parts += [[escape_markdown(sentence)] for sentence in sentences]
         return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -121,7 +119,7 @@ class BenchmarkReport(Judged):
         paragraphs = [LEGEND.replace("   ", "; "), *self.advice, *(f"Note: {note}" for note in self.notes)]
         paragraphs += [f"With {self._surroundings()}."] if self.environment else []
         tables = [as_html(table) for table in tabulate(self.blocks)]
-        tables += [as_html(self._growth_table(), GROWTH_LEFT)] if self._growing() else []
+        tables += [as_html(self._growth_table())] if self._growing() else []
         told = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
         return f"<div><p><b>{escape(self._headline())}</b></p>{''.join(tables)}{told}</div>"
 
@@ -187,8 +185,8 @@ class BenchmarkReport(Judged):
         return list(dict.fromkeys((row.backend, row.strategy) for block in self.blocks for row in block.rows))
 
     def _growing(self) -> bool:
-        """Tell whether there is anything to say about growth: a second size."""
-        return len({row.inputs for row in self.rows}) > 1
+        """Tell whether there is anything to say about growth."""
+        return len({row.inputs for row in self.rows}) >= LEAST
 
     def _growth_table(self) -> Table:
         right = {(row.backend, row.strategy) for row in self.rows if row.outcome is Outcome.RIGHT}

@@ -19,6 +19,7 @@ class Outcome(Enum):
     NOT_VALID = "not valid"
     WRONG = "wrong"
     REFUSED = "refused"
+    NOT_TRIED = "not tried"
 
     def __str__(self) -> str:
         """Return the word."""
@@ -34,7 +35,7 @@ class Row:
         backend: the framework.
         inputs: n, how many numbers the function takes.
         outputs: m, how many it returns.
-        outcome: right, wrong, inconclusive, or refused: it raised, or was not tried.
+        outcome: right, wrong, inconclusive, or refused: it raised.
         reason: why it is not right.
         prepare_seconds: what preparing took; None if it failed.
         first_seconds: what the first run took, which may compile.

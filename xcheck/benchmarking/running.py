@@ -10,7 +10,7 @@ from typing import Any
 from xcheck.benchmarking.case import Case
 from xcheck.benchmarking.contest import LONGEST, SECONDS, run_contest
 from xcheck.benchmarking.environment import surroundings
-from xcheck.benchmarking.lineup import Lineup
+from xcheck.benchmarking.lineup import AUTO, Lineup
 from xcheck.benchmarking.load import Load
 from xcheck.benchmarking.report import BenchmarkReport
 from xcheck.call import Wrt
@@ -75,7 +75,7 @@ def run_benchmark(
         raise errors[0]
     contenders = [contender for lineup in lineups for contender in lineup.contenders()]
     rows = run_contest(contenders, seconds, seed, longest=longest, progress=progress)
-    notes = [*_checked(lineups), *dict.fromkeys(notes), *filter(None, [load.note()])]
+    notes = [*_checked(lineups), *_of_auto(lineups), *dict.fromkeys(notes), *filter(None, [load.note()])]
     names = list(dict.fromkeys(lineup.problem.backend.name for lineup in lineups))
     title = lineups[0].problem.call.title
     return BenchmarkReport(
@@ -127,10 +127,19 @@ def _told(error: Exception) -> str:
 
 
 def _checked(lineups: Sequence[Lineup]) -> list[str]:
-    """Say what the checks found, once for all sizes at which it is the same."""
+    """Say what the checks found."""
+    return _by_size([(lineup, lineup.verification.said()) for lineup in lineups])
+
+
+def _of_auto(lineups: Sequence[Lineup]) -> list[str]:
+    """Say what xcheck's own choice found out."""
+    return _by_size([(lineup, f"{AUTO}: {note}") for lineup in lineups for note in lineup.notes])
+
+
+def _by_size(told: Sequence[tuple[Lineup, str]]) -> list[str]:
+    """Write sentences, each once for all sizes at which it is the same."""
     found: dict[tuple[str, str], list[int]] = {}
-    for lineup in lineups:
-        said = lineup.verification.said()
+    for lineup, said in told:
         if said:
             found.setdefault((lineup.case.label, said), []).append(lineup.problem.n)
     several = {label for label, _ in found if sum(label == other for other, _ in found) > 1}

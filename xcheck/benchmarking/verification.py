@@ -6,21 +6,18 @@ Nothing is ranked that was not held against both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
-
-import numpy as np
 
 from xcheck.benchmarking.case import Case
+from xcheck.benchmarking.measuring import Measuring
 from xcheck.benchmarking.row import Outcome
 from xcheck.checks import check
 from xcheck.comparison import Comparison
-from xcheck.measurement import finite_difference
-from xcheck.protocol import Native, RealArray
+from xcheck.protocol import Native
 from xcheck.raised import first_line
 from xcheck.report import Report
-from xcheck.strategies.certificate import BY_DIFFERENCES, UNITS, Plain, Violation, find_violation, find_wrong_row
+from xcheck.strategies.certificate import Violation, find_violation, find_wrong_row
 from xcheck.strategies.computing import has_products
 from xcheck.strategies.once import LEAST_PRECISION
 from xcheck.strategies.primal import Primal
@@ -55,6 +52,9 @@ class Verification:
         case: the function at the point.
         quantity: what is made of it.
         seed: of the check and of the probes.
+        report: what the check of the framework's own products found, once it was made.
+        failure: what it raised.
+        asked: whether it was made.
     """
 
     case: Case
@@ -62,7 +62,7 @@ class Verification:
     seed: int = 0
     report: Report | None = None
     failure: str = ""
-    asked: bool = field(default=False)
+    asked: bool = False
 
     def verify(self, strategy: Strategy, result: Sequence[Native]) -> tuple[Outcome, str]:
         """Tell whether a result is right, and why not."""
@@ -98,7 +98,7 @@ class Verification:
         """Say what the check found, in a sentence without an end; empty before it was made."""
         backend = self.quantity.primal.backend
         if not has_products(backend):
-            return f"{backend.name} has no derivatives: results are held against finite differences with error bars"
+            return "no derivatives of its own; results are held against finite differences with error bars"
         if not self.asked:
             return ""
         found = {mode: self.trust(mode) for mode in ("vjp", "jvp") if self._speaks_of(mode)}
@@ -116,8 +116,7 @@ class Verification:
             Verdict.DISAGREE: "disagree with" if several else "disagrees with",
             Verdict.INCONCLUSIVE: "could not be checked against",
         }
-        told = f"plain {modes} {words[trust.verdict]} finite differences"
-        return told if trust.verdict is Verdict.AGREE else f"{told}: {trust.reason}"
+        return f"plain {modes} {words[trust.verdict]} finite differences"
 
     def _ask(self) -> None:
         case, self.asked = self.case, True
@@ -160,88 +159,18 @@ class Verification:
         return "" if found == due else f"returned arrays of shapes {found}, and {due} are due"
 
     def _violation(self, strategy: Strategy, result: Sequence[Native]) -> Violation | None:
-        primal = self._alone(strategy.mode)
-        plain = self._measured if not has_products(primal.backend) else Plain.of(primal)
-        violation = find_violation(primal, self.quantity, result, self.seed, PROBES, plain)
+        violation = find_violation(self._trusted, self.quantity, result, self.seed, PROBES, strategy.mode)
         if violation is None or not self.quantity.assumes or strategy.assumes:
-            return violation
-        if has_products(primal.backend):  # what it leaves out on purpose may have shown
-            return find_wrong_row(primal, self.quantity, result, self.seed, PROBES)
-        return _wrong_columns(primal, self.quantity, result, plain, self.seed)
-
-    def _alone(self, mode: str) -> Primal:
-        """Return the function with the products of one mode, where the other mode is not to be trusted."""
-        primal = self.quantity.primal
-        if not has_products(primal.backend) or self.trust(OPPOSITE[mode]).verdict is Verdict.AGREE:
-            return primal
-        if not self._speaks_of(mode):
-            return primal
-        return replace(primal, backend=_OneMode(primal.backend, mode))  # type: ignore[arg-type]
+            return violation  # else what it leaves out on purpose may have shown
+        return find_wrong_row(self._trusted, self.quantity, result, self.seed, PROBES, strategy.mode)
 
     @cached_property
-    def _measured(self) -> Plain:
-        return measured_products(self.quantity.primal, self.seed)
-
-
-@dataclass(frozen=True)
-class _OneMode:
-    """A backend without the products of the other mode."""
-
-    backend: Any
-    mode: str
-
-    def __getattr__(self, name: str) -> Any:
-        if name == OPPOSITE[self.mode]:
-            raise AttributeError(name)
-        return getattr(self.backend, name)
-
-
-def measured_products(primal: Primal, seed: int = 0) -> Plain:
-    """Return pushforwards by finite differences with error bars: of `t -> f(x + t v)`, at t = 0.
-
-    A product that cannot be measured raises a ValueError.
-    """
-    point = primal.inputs.pack([primal.backend.to_numpy(x) for x in primal.xs])
-    typical = primal.inputs.typical(point)
-    widest = [0.0]
-
-    def push(v: RealArray) -> RealArray:
-        size = float(np.max(np.abs(v), initial=0.0))
-        if not size:
-            return np.zeros(primal.m)
-        step = typical / size
-
-        def along(t: Any) -> RealArray:
-            ys = primal.closed()(primal.to_native(point + float(t) * step * v))
-            return np.concatenate([np.asarray(primal.backend.to_numpy(y), np.float64).reshape(-1) for y in ys])
-
-        value, bar = (np.reshape(part, (primal.m,)) for part in finite_difference(along, 0.0, precise=True, seed=seed))
-        if not np.all(np.isfinite(bar)):
-            place = int(np.flatnonzero(~np.isfinite(bar))[0])
-            raise ValueError(f"the slope of {primal.outputs.entry(place)} could not be measured")
-        widest[0] = max(widest[0], float(np.max(bar, initial=0.0) / max(np.max(np.abs(value), initial=0.0), 1e-300)))
-        return value / step
-
-    push(np.random.default_rng((seed, 23)).choice([-1.0, 1.0], primal.n))
-    unit = max(BY_DIFFERENCES, 2.0**-primal.precision, min(widest[0], 1.0) / (UNITS / 16))
-    return Plain("jvp", push, unit)
-
-
-def _wrong_columns(
-    primal: Primal, quantity: Quantity, result: Sequence[Native], plain: Plain, seed: int
-) -> Violation | None:
-    """Hold some columns of a result, in the places that it has, against measured ones."""
-    for j in np.random.default_rng((seed, 18)).integers(0, primal.n, PROBES):
-        one = np.zeros(primal.n)
-        one[j] = 1.0
-        places = quantity.related(int(j), "jvp")
-        expected, (value, terms) = plain.product(one), quantity.product(result, one, "jvp")
-        bound = UNITS * plain.unit * np.maximum(terms, np.max(np.abs(expected), initial=0.0))
-        wrong = places[~(np.abs(value - expected) <= bound)[places]]
-        if len(wrong):
-            i = int(wrong[0])
-            return Violation(quantity.entry(i, int(j)), float(value[i]), float(expected[i]))
-    return None
+    def _trusted(self) -> Primal:
+        """The function with the products that results are held against."""
+        primal = self.quantity.primal
+        if has_products(primal.backend):
+            return primal
+        return replace(primal, backend=Measuring(primal.backend, self.seed))
 
 
 def _worst(comparisons: Iterable[Comparison]) -> Trust:
