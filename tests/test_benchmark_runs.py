@@ -17,11 +17,11 @@ import xcheck
 from xcheck.benchmarking import lineup, running
 from xcheck.benchmarking.case import Case
 from xcheck.benchmarking.contender import NotTried
-from xcheck.benchmarking.lineup import AUTO, Lineup
+from xcheck.benchmarking.lineup import Lineup
 from xcheck.benchmarking.measuring import Measuring
 from xcheck.benchmarking.ranking import Block
 from xcheck.benchmarking.report import BenchmarkReport
-from xcheck.benchmarking.row import Outcome, Row
+from xcheck.benchmarking.row import AUTO, Outcome, Row
 from xcheck.cli import main
 from xcheck.strategies import trial
 from xcheck.strategies.certificate import Plain

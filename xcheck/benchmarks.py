@@ -32,8 +32,8 @@ def benchmark(
     agrees with finite differences; then every result is held against plain products. What is wrong, not valid for this
     function, or raised is told with the reason and has no rank.
 
-    Costs a check for every framework and size, about a second or less; every strategy is run three times at least, and
-    `seconds` are for timing them.
+    Costs a check for every framework and size, about a second or less; every strategy is run four times at least, and
+    timed for about `seconds`.
 
     Args:
         f: the function; or one written once, `f(x, xp)`, where `xp` is a framework's namespace of array-API names; or
@@ -45,7 +45,7 @@ def benchmark(
         sizes: positive integers; the report then tells how times grow.
         compiled: whether strategies that compile take part: those that take a moment if None (JAX, TensorFlow), all if
             True (`torch.compile` takes from seconds to minutes), none if False.
-        seconds: for timing the strategies of one framework at one size.
+        seconds: for timing, for every strategy; those of one framework and size share it.
         longest: seconds of a single run; strategies that would take longer are not tried.
         kwargs: keyword arguments for `f`.
         wrt: which inputs vary: positions or names; all that can if None.

@@ -17,6 +17,9 @@ NAMED = {
 }
 """Those that have no place, in the closing sentences."""
 
+MOST = 4
+"""Names in one sentence."""
+
 
 def advise(found: Sequence[Block]) -> tuple[str, ...]:
     """Return one sentence for every backend, more where the fastest changes with the size; then who has no place."""
@@ -90,6 +93,8 @@ def _gain(block: Block, row: Row, name_size: bool) -> str:
 def _others(block: Block, row: Row) -> str:
     """Name what cannot be told from the fastest."""
     others = [other.label for other in block.tied if other is not row]
+    if len(others) > MOST:
+        others = [*others[: MOST - 1], f"{len(others) - MOST + 1} others"]
     if not others:
         return ""
     return f"; {_join(others)} cannot be told from it"

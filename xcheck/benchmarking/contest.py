@@ -16,8 +16,8 @@ from xcheck.benchmarking.row import Outcome, Row
 from xcheck.raised import first_line
 from xcheck.timing import Clock, Run, Timing, interleave
 
-SECONDS = 1.0
-"""For timing the contenders of one backend at one size, after each has been run twice."""
+SECONDS = 0.25
+"""For timing, for every contender: those of one backend and size share what they have, after each was run twice."""
 
 LONGEST = 30.0
 """Seconds of a single run: what would take longer at a size, judged by a smaller one, is left out."""
@@ -41,7 +41,7 @@ def run_contest(
 
     Args:
         contenders: of any backends and sizes.
-        seconds: for the rounds of one backend and size; see `xcheck.timing.interleave`.
+        seconds: for timing, for every contender; those of one backend and size share it, as in `interleave`.
         seed: of the order in the rounds.
         longest: seconds of a single run beyond which a strategy is left out; judged by what it took at a smaller size,
             growing as the number of inputs.
@@ -94,7 +94,7 @@ def _run_group(
             continue
         bar.say(f"{where}: timing {len(heat)} strategies")
         runs = {key: entrant.run for key, entrant in heat.items() if entrant.run is not None}
-        timings = interleave(runs, seconds, seed, clock=clock, advance=lambda _: bar.refresh())
+        timings = interleave(runs, seconds * len(runs), seed, clock=clock, advance=lambda _: bar.refresh())
         gc.collect()  # once: that takes longer than most runs
         for key, timing in timings.items():
             entrant = heat[key]

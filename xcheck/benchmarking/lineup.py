@@ -12,7 +12,7 @@ import numpy as np
 
 from xcheck.benchmarking.case import Case
 from xcheck.benchmarking.contender import Contender, NotTried
-from xcheck.benchmarking.row import Outcome
+from xcheck.benchmarking.row import AUTO, Outcome
 from xcheck.benchmarking.verification import Verification
 from xcheck.jacobians import jacobian_function
 from xcheck.problem import Problem
@@ -20,7 +20,7 @@ from xcheck.protocol import Backend, FlatMap, Native, supports_waiting
 from xcheck.pytree import flatten
 from xcheck.randomness import pinned
 from xcheck.strategies.certificate import Plain
-from xcheck.strategies.computing import why_no_strategy
+from xcheck.strategies.computing import has_products, why_no_strategy
 from xcheck.strategies.gradients import gradient_of
 from xcheck.strategies.memory import memory_limit, show_bytes
 from xcheck.strategies.plans import show_seconds
@@ -28,9 +28,6 @@ from xcheck.strategies.primal import Primal
 from xcheck.strategies.quantities import Quantity, quantity_named
 from xcheck.strategies.repeated import JacobianFunction
 from xcheck.strategies.strategy import Strategy, gather
-
-AUTO = "xcheck auto"
-"""What tables call the strategy that `xcheck.jacobian_function` chooses."""
 
 COPIES = 4
 """Copies of a result, in float64, that verifying it takes."""
@@ -140,8 +137,14 @@ class Lineup:
             lambda: strategy.cost,
             None if counted is None else lambda: counted.count,
             strategy.name if strategy.own else "",
-            strategy.naive, strategy.default,
+            self._is_naive(strategy), strategy.default,
         )  # fmt: skip
+
+    def _is_naive(self, strategy: Strategy) -> bool:
+        """Tell whether a strategy is the loop that people write by hand: of differences, where there is no other."""
+        if has_products(self.quantity.primal.backend):
+            return strategy.naive and not strategy.compiles
+        return strategy.loops and not strategy.assumes
 
     def _auto(self) -> Contender:
         """Return what `jacobian_function` makes, called as users call it."""

@@ -44,6 +44,17 @@ class Block:
         """The right ones, the fastest first."""
         return tuple(row for row in self.rows if row.outcome is Outcome.RIGHT and row.timing is not None)
 
+    def notable(self, most: int) -> tuple[Row, ...]:
+        """Return those that were tried, without those in the middle if there are more than `most`.
+
+        Kept are the fastest, and what people know: the loop, the framework's own default, xcheck's own choice.
+        """
+        kept = [row for row in self.tried if row.naive or row.default or row.auto]
+        for row in self.tried:
+            if len(kept) < most and not any([row is other for other in kept]):
+                kept.append(row)
+        return tuple(row for row in self.tried if any([row is other for other in kept]))
+
     @property
     def fastest(self) -> Row | None:
         """The fastest right one; None if nothing is right."""

@@ -7,6 +7,9 @@ from enum import Enum
 
 from xcheck.timing import Timing
 
+AUTO = "xcheck auto"
+"""What tables call the strategy that `xcheck.jacobian_function` chooses."""
+
 
 class Outcome(Enum):
     """What a contender is: only those that are right are ranked.
@@ -67,6 +70,11 @@ class Row:
     call: str = ""
     naive: bool = False
     default: bool = False
+
+    @property
+    def auto(self) -> bool:
+        """Whether it is what xcheck chooses."""
+        return self.strategy == AUTO
 
     @property
     def median(self) -> float | None:

@@ -10,9 +10,10 @@ from typing import Any
 from xcheck.benchmarking.case import Case
 from xcheck.benchmarking.contest import LONGEST, SECONDS, run_contest
 from xcheck.benchmarking.environment import surroundings
-from xcheck.benchmarking.lineup import AUTO, Lineup
+from xcheck.benchmarking.lineup import Lineup
 from xcheck.benchmarking.load import Load
 from xcheck.benchmarking.report import BenchmarkReport
+from xcheck.benchmarking.row import AUTO
 from xcheck.call import Wrt
 from xcheck.implementation import Implementation, as_numpy, read_implementations
 from xcheck.namespaces import is_written_for_namespaces
@@ -51,7 +52,7 @@ def run_benchmark(
         quantity: one of `QUANTITIES`.
         backends: names of frameworks; None for the one that the inputs tell.
         compiled: whether strategies that compile take part.
-        seconds: for timing the strategies of one backend at one size.
+        seconds: for timing, for every strategy.
         longest: seconds that a single run may take.
         wrt: which inputs vary.
         seed: of everything that is drawn.
