@@ -10,7 +10,7 @@ import numpy as np
 
 from xcheck.measurement import finite_difference
 from xcheck.protocol import Finish, FlatMap, Native, RealArray
-from xcheck.strategies.certificate import BY_DIFFERENCES, UNITS
+from xcheck.strategies.certificate import UNITS, by_differences
 from xcheck.strategies.engines import Run
 
 
@@ -84,7 +84,7 @@ class MeasuringEngine:
         found = finite_difference(along, 0.0, backend="numpy", precise=True, seed=self.seed)
         value, bar = (np.reshape(part, -1) for part in found)
         largest, noise = _largest(value), 2.0**-53 * _largest(_joined(values))
-        if not np.all(bar <= UNITS * max(BY_DIFFERENCES / 2 * largest, noise)):
+        if not np.all(bar <= UNITS * max(by_differences(53) / 2 * largest, noise)):
             raise ValueError("slopes could not be measured well enough to hold a result against them")
         ends = np.cumsum([y.size for y in values])
         parts = np.split(value / step, ends[:-1])
