@@ -87,7 +87,8 @@ def jacobian_diagonal(
 ) -> Any:
     """Compute the diagonal of the Jacobian, d out_i / d x_i, of a function with as many outputs as inputs.
 
-    Costs one product and a proof, of two more, where nothing lies beside the diagonal; n products otherwise.
+    Costs one product and a proof, of two more, where nothing lies beside the diagonal; where little does, and n is large,
+    a search for its places and a product for each of a few groups of columns; n products otherwise.
 
     Args:
         f: the function.
@@ -136,7 +137,7 @@ def batch_jacobian(
 
     Costs as many products as one sample has outputs, or inputs, and a proof that samples do not mix. Where they do
     (batch normalisation in training, attention across samples), a warning names two that do, and the Jacobians are
-    taken row by row.
+    taken row by row. So they are, and nothing is said, where that takes no more products than the proof.
 
     Args:
         f: the function; the first axis of its inputs and outputs is that of the samples.
@@ -212,8 +213,8 @@ def sparse_jacobian(
 ) -> Any:
     """Compute a sparse Jacobian from a few products with groups of its columns or rows.
 
-    Where its entries are is read off the program (JAX, with asdex), or found by some dozens of products: about 20 for a
-    tridiagonal one of any size. Then a product is taken for each group of columns (or rows) that share no row (Curtis,
+    Where its entries are is read off the program (JAX, with asdex), or found by products: about 70 for a tridiagonal one
+    of 1000 columns, 170 for 10^5. Then a product is taken for each group of columns (or rows) that share no row (Curtis,
     Powell and Reid 1974). The result is proven by random products before it is returned.
 
     Args:
