@@ -20,14 +20,14 @@ from xcheck.protocol import Backend, FlatMap, Native, supports_waiting
 from xcheck.pytree import flatten
 from xcheck.randomness import pinned
 from xcheck.strategies.certificate import Plain
-from xcheck.strategies.computing import has_products, why_no_strategy
+from xcheck.strategies.computing import has_products, strategies_for, why_no_strategy
 from xcheck.strategies.gradients import gradient_of
 from xcheck.strategies.memory import memory_limit, show_bytes
 from xcheck.strategies.plans import show_seconds
 from xcheck.strategies.primal import Primal
 from xcheck.strategies.quantities import Quantity, quantity_named
 from xcheck.strategies.repeated import JacobianFunction
-from xcheck.strategies.strategy import Strategy, gather
+from xcheck.strategies.strategy import Strategy
 
 COPIES = 4
 """Copies of a result, in float64, that verifying it takes."""
@@ -113,8 +113,8 @@ class Lineup:
         """Return all of them."""
         primal = Primal.of(self.problem)
         counted = Counted(primal.f)
-        counting = gather(self._quantity(replace(primal, f=counted)), self.limit)
-        plain = gather(self.quantity, self.limit)
+        counting = strategies_for(self._quantity(replace(primal, f=counted)), self.limit)
+        plain = strategies_for(self.quantity, self.limit)
         found = []
         for one, other in zip(counting, plain, strict=True):
             # a compiler that traces Python itself would take the count for a part of the program

@@ -16,8 +16,9 @@ from xcheck.strategies.gradients import gradient_of
 from xcheck.strategies.memory import memory_limit, require_fits
 from xcheck.strategies.once import Computed, compute_by, compute_once
 from xcheck.strategies.primal import Primal
-from xcheck.strategies.quantities import QUANTITIES, Diagonal, Entries, Quantity, pairs_up, quantity_named
+from xcheck.strategies.quantities import QUANTITIES, Batch, Diagonal, Entries, Quantity, pairs_up, quantity_named
 from xcheck.strategies.recovery import RecoveryError
+from xcheck.strategies.replicated import replicated_strategies
 from xcheck.strategies.sparsity import (
     Pattern,
     entries_of,
@@ -81,6 +82,8 @@ def strategies_for(quantity: Quantity, limit: int, single: bool = False) -> list
     if isinstance(quantity, Entries):
         return sparse_strategies(quantity, limit)
     found = gather(quantity, limit, single)
+    if isinstance(quantity, Batch):
+        found += replicated_strategies(quantity, single)
     if isinstance(quantity, Diagonal):
         found += [s for s in banded_strategies(quantity, limit) if not (single and s.compiles)]
     return found
