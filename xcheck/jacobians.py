@@ -87,8 +87,8 @@ def jacobian_diagonal(
 ) -> Any:
     """Compute the diagonal of the Jacobian, d out_i / d x_i, of a function with as many outputs as inputs.
 
-    Costs one product and a proof, of two more, where nothing lies beside the diagonal; where little does, and n is large,
-    a search for its places and a product for each of a few groups of columns; n products otherwise.
+    Costs one product and a proof, of two more, where nothing lies beside the diagonal. Where little does, and n is
+    large, it costs a search for its places and a product for each of a few groups of columns; else n products.
 
     Args:
         f: the function.
@@ -213,9 +213,9 @@ def sparse_jacobian(
 ) -> Any:
     """Compute a sparse Jacobian from a few products with groups of its columns or rows.
 
-    Where its entries are is read off the program (JAX, with asdex), or found by products: about 70 for a tridiagonal one
-    of 1000 columns, 170 for 10^5. Then a product is taken for each group of columns (or rows) that share no row (Curtis,
-    Powell and Reid 1974). The result is proven by random products before it is returned.
+    Where its entries are is read off the program (JAX, with asdex), or found by products: about 70 for a tridiagonal
+    one of 1000 columns, 170 for 10^5. Then a product is taken for each group of columns (or rows) that share no row
+    (Curtis, Powell and Reid 1974). The result is proven by random products before it is returned.
 
     Args:
         f: the function; inputs and outputs are laid end to end.
