@@ -659,7 +659,8 @@ def test_keras_parameters_have_their_paths_as_names(tf: Any, tensorflow_backend:
 
 
 def test_torch_lets_functions_change_long_inputs_in_place_too(torch: Any) -> None:
-    from xcheck_backends.torch_ import LONG, TorchBackend
+    from xcheck_backends.torch_ import TorchBackend
+    from xcheck_backends.torch_tape import LONG
 
     def f(xs: Any) -> Any:
         xs[0].mul_(2.0)

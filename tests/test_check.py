@@ -11,6 +11,8 @@ import xcheck
 from xcheck import Verdict
 
 SCALES = [(sx, sf) for sx in (1e-8, 1.0, 1e8) for sf in (1e-8, 1.0, 1e8)]
+FEW_SCALES = {"float64": SCALES[2:7:2], "float32": SCALES[::4]}
+"""Both diagonals of them, for frameworks that evaluate small functions slowly."""
 
 
 class Cubic:
@@ -95,7 +97,7 @@ def framework(request):
 @pytest.mark.parametrize("spoil", ["right", "zero", "x1.001", "sign", "one entry"])
 def test_planted_errors_are_caught_at_every_scale(framework, spoil: str, dtype: str) -> None:
     name, module = framework
-    for sx, sf in SCALES:
+    for sx, sf in SCALES if name == "torch" else FEW_SCALES[dtype]:
         f, x = make(name, module, sx, sf, spoil, dtype)
         report = xcheck.check(f, x, backend=name, raises=False)
         assert report.verdict is (Verdict.AGREE if spoil == "right" else Verdict.DISAGREE), (sx, sf, str(report))

@@ -116,11 +116,11 @@ def test_a_wrong_entry_is_named_as_the_user_wrote_it(model: str) -> None:
 
 
 def test_power_is_shown_below_the_report(model: str) -> None:
-    arguments = ["check", f"{model}:cost", "--at", "np.ones(3)", "--gradient", "cost_gradient", "--power"]
-    result = run(*arguments)
+    arguments = ["check", f"{model}:Square.value", "--gradient", "Square.slope", "--power", "--at"]
+    result = run(*arguments, "np.ones(2)")
     assert result.exit_code == 0
     assert "the stated limits hold" in result.output
-    assert json.loads(run(*arguments, "--format", "json").stdout)["power"]["holds"] is True
+    assert json.loads(run(*arguments, "np.ones(1)", "--format", "json").stdout)["power"]["holds"] is True
 
 
 def test_power_of_nothing_is_left_away(model: str) -> None:

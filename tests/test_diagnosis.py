@@ -21,7 +21,7 @@ assert mistaken_calls
 assert mistaken_layers
 
 FIXED = 20261121
-COUNT = {FIXED: 24, None: 36}
+COUNT = {FIXED: 12, None: 20}
 """Mistakes that are drawn; benchmarks/diagnosis.py draws more."""
 
 INSTALLED = [name for name in BACKENDS if name == "numpy" or find_spec(name)]

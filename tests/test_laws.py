@@ -73,9 +73,11 @@ class Setting(NamedTuple):
 
 
 BY_BACKEND = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = ("jax", "tensorflow")
+"""Frameworks that evaluate small functions slowly: they get fewer examples, which differ from run to run."""
 SCALES = st.one_of(st.sampled_from([1e-8, 1e8]), st.floats(-8, 8).map(lambda power: 10.0**power))
 """Powers of two are among them only by chance."""
-POINTS = st.lists(st.floats(0.05, 2.0).flatmap(lambda v: st.sampled_from([v, -v])), min_size=3, max_size=8)
+POINTS = st.lists(st.floats(0.05, 2.0).flatmap(lambda v: st.sampled_from([v, -v])), min_size=3, max_size=5)
 SETTINGS = st.builds(
     Setting,
     st.sampled_from(list(CASES)),
@@ -104,14 +106,15 @@ def judged(name: str, setting: Setting, point: np.ndarray[Any, Any], scale_f: fl
     return xcheck.check(f, x, backend=name, budget=setting.budget, raises=False, **given).verdict
 
 
-@BY_BACKEND
-@given(SETTINGS, POINTS, SCALES, SCALES)
-def test_scales_change_no_verdict_on_any_backend(
-    backend: Any, setting: Setting, point: list[float], scale_f: float, scale_x: float
-) -> None:
-    x, expected = np.array(point), Verdict.DISAGREE if setting.error else Verdict.AGREE
-    assert judged(backend.name, setting, x, 1.0, 1.0) is expected
-    assert judged(backend.name, setting, x, scale_f, scale_x) is expected
+def test_scales_change_no_verdict_on_any_backend(backend: Any) -> None:
+    @settings(BY_BACKEND, max_examples=4 if backend.name in SLOW else 8)
+    @given(SETTINGS, POINTS, SCALES, SCALES)
+    def law(setting: Setting, point: list[float], scale_f: float, scale_x: float) -> None:
+        x, expected = np.array(point), Verdict.DISAGREE if setting.error else Verdict.AGREE
+        assert judged(backend.name, setting, x, 1.0, 1.0) is expected
+        assert judged(backend.name, setting, x, scale_f, scale_x) is expected
+
+    law()
 
 
 TILED = 100_000

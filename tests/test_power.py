@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import xcheck
+from xcheck import trials
 from xcheck.judgement import Judgement
 from xcheck.report import ClaimPower, Report, Size
 
@@ -28,6 +29,12 @@ def assert_seen(claim: ClaimPower) -> None:
     assert all(size.passed == 0 for size in claim.sizes if size.multiple >= 1)
     assert claim.sizes[-1].seen > 0
     assert claim.sizes[0].passed > 0
+
+
+@pytest.fixture
+def few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plant errors of four sizes instead of thirteen, where the claims are many or the framework is slow."""
+    monkeypatch.setattr(trials, "MULTIPLES", (2.0**-6, 1.0, 4.0, 2.0**6))
 
 
 def test_a_right_limit_holds() -> None:
@@ -54,10 +61,11 @@ def test_a_limit_that_is_too_fine_is_found_out(monkeypatch: pytest.MonkeyPatch) 
     assert "d out[" in power.claims[0].passed[0]
 
 
-def test_the_modes_of_every_backend(backend: Any) -> None:
+def test_the_modes_of_every_backend(backend: Any, few_sizes: None) -> None:
     given = {} if hasattr(backend, "vjp") else {"diagonal": lambda x: 3 * x**2 + 1}
-    report = xcheck.check(lambda x: x**3 + x, backend.from_numpy(X), backend=backend, **given)
-    power = report.power(8)
+    x, count = (X[:2], 4) if backend.name in ("jax", "tensorflow") else (X, 8)
+    report = xcheck.check(lambda x: x**3 + x, backend.from_numpy(x), backend=backend, **given)
+    power = report.power(count)
     assert power.holds, str(power)
     assert len(power.claims) == len(report.comparisons)
 
@@ -129,14 +137,15 @@ def test_a_noisy_function() -> None:
         return np.sum(np.sin(x)) + 1e-8 * np.sin(1e13 * np.sum(x))
 
     report = xcheck.check(noisy, X, gradient=np.cos, raises=False)
-    power = report.power(8)
+    power = report.power(4)
     assert power.holds, str(power)
     assert power.claims[0].limit > 1e-8
 
 
-def test_second_order(torch: Any) -> None:
-    report = xcheck.check(lambda x: (x**3).sum() + x[0] * x[1], torch.tensor(X), order=2)
-    power = report.power(8)
+def test_second_order(torch: Any, few_sizes: None) -> None:
+    report = xcheck.check(lambda x: (x**3).sum() + x[0] * x[1], torch.tensor(X[:2]), order=2)
+    power = report.power(4)
+    assert power.holds, str(power)
     assert {claim.quantity for claim in power.claims} == {"gradient", "Hessian", "second derivative"}
     assert any(claim.method == "cotangents" for claim in power.claims)
     assert len(power.claims) == len(report.comparisons)
@@ -158,15 +167,24 @@ def test_a_function_that_draws_is_pinned_again() -> None:
 def test_inputs_that_changed_since_do_not_matter() -> None:
     x = X.copy()
     report = xcheck.check(np.sin, x, diagonal=np.cos)
-    first = report.power(4)
+    first = report.power(1)
     x[:] = 100.0
-    assert report.power(4) == first
+    assert report.power(1) == first
 
 
 def test_the_same_seed_gives_the_same_tables() -> None:
     report = sine_report()
-    assert report.power(4, seed=1) == report.power(4, seed=1)
-    assert report.power(4, seed=1) != report.power(5, seed=1)
+    first = report.power(2, seed=1)
+    assert report.power(2, seed=1) == first
+    assert report.power(2, seed=2).claims != first.claims
+
+
+def test_an_error_that_is_drawn_again_is_judged_once_and_counts_again() -> None:
+    report = xcheck.check(lambda x: x**3, 0.7, gradient=lambda x: 3 * x**2)
+    few, many = report.power(2), report.power(8)
+    assert many.evaluations == few.evaluations
+    for one, other in zip(few.claims[0].sizes, many.claims[0].sizes, strict=True):
+        assert (other.seen, other.left_open, other.passed) == (4 * one.seen, 4 * one.left_open, 4 * one.passed)
 
 
 def test_what_did_not_agree_is_left_out() -> None:
@@ -174,7 +192,7 @@ def test_what_did_not_agree_is_left_out() -> None:
         return np.sum(x**2)
 
     report = xcheck.check(square, X, gradient=lambda x: 2 * x, jvp=lambda x, t: np.sum(x * t), raises=False)
-    power = report.power(4)
+    power = report.power(1)
     assert [claim.claim for claim in power.claims] == ["gradient="]
     assert power.left_out == ("jvp= vs finite differences, gradient: disagree, nothing agreed",)
     assert "left out  jvp=" in str(power)
@@ -184,7 +202,7 @@ def test_entries_beside_wrong_ones_are_tried() -> None:
     wrong = np.cos(X) * np.array([1.0, 1.1, 1.0, 1.0])
     report = xcheck.check(np.sin, X, diagonal=lambda x: wrong, raises=False)
     assert not report.ok
-    assert_seen(report.power(8).claims[0])
+    assert_seen(report.power(4).claims[0])
 
 
 def test_nothing_that_agrees_is_an_error() -> None:

@@ -64,7 +64,7 @@ def judged(solver: Solver, tolerance: float, x: RealArray, claim: RealArray, see
 @pytest.mark.parametrize("name", SOLVERS)
 def test_a_right_derivative_of_a_solver_is_not_wrong(name: str, tolerance: float) -> None:
     solver, jacobian = SOLVERS[name]
-    for seed in range(4):
+    for seed in range(2 if name == "minimiser" else 4):  # which takes many more steps
         x = np.random.default_rng(seed).normal(size=3)
         report = judged(solver, tolerance, x, jacobian(x), seed)
         assert report.verdict is not DISAGREE, str(report)

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from xcheck.comparison import Comparison, Entry
     from xcheck.crosschecks import crosscheck
     from xcheck.gauges.invariants import invariant
-    from xcheck.jacobians import batch_jacobian, hessian, jacobian, jacobian_diagonal, jacobian_function, plan
+    from xcheck.jacobians import (
+        batch_jacobian,
+        hessian,
+        jacobian,
+        jacobian_diagonal,
+        jacobian_function,
+        plan,
+        sparse_jacobian,
+    )
     from xcheck.measurement import finite_difference, gradient
     from xcheck.registry import backends
     from xcheck.report import CrossReport, DerivativeError, InconclusiveError, Power, Report
@@ -60,6 +68,7 @@ __all__ = [
     "load_baseline",
     "plan",
     "show_versions",
+    "sparse_jacobian",
 ]
 
 _HOMES = {
@@ -70,7 +79,15 @@ _HOMES = {
     "comparison": ("Comparison", "Entry"),
     "crosschecks": ("crosscheck",),
     "gauges.invariants": ("invariant",),
-    "jacobians": ("batch_jacobian", "hessian", "jacobian", "jacobian_diagonal", "jacobian_function", "plan"),
+    "jacobians": (
+        "batch_jacobian",
+        "hessian",
+        "jacobian",
+        "jacobian_diagonal",
+        "jacobian_function",
+        "plan",
+        "sparse_jacobian",
+    ),
     "measurement": ("finite_difference", "gradient"),
     "registry": ("backends",),
     "report": ("CrossReport", "DerivativeError", "InconclusiveError", "Power", "Report"),

@@ -15,10 +15,18 @@ from xcheck.nesting import nest_diagonal, nest_inputs, nest_jacobian
 from xcheck.problem import Problem
 from xcheck.protocol import Backend
 from xcheck.randomness import pinned
-from xcheck.strategies.computing import compute, quantity_of, why_no_strategy, why_plain
+from xcheck.strategies.computing import (
+    compute,
+    compute_quantity,
+    quantity_of,
+    sparse_quantity,
+    why_no_strategy,
+    why_plain,
+)
 from xcheck.strategies.memory import memory_limit, require_fits
 from xcheck.strategies.plans import Plan
 from xcheck.strategies.prepared import Options
+from xcheck.strategies.primal import Primal
 from xcheck.strategies.repeated import JacobianFunction
 
 
@@ -190,10 +198,56 @@ def hessian(
         return compute("hessian", problem, strategy, memory, seed)
 
 
+def sparse_jacobian(
+    f: Callable[..., Any],
+    *inputs: Any,
+    pattern: Any = None,
+    form: str = "scipy",
+    strategy: str = "auto",
+    memory: float | None = None,
+    backend: str | Backend | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    wrt: Wrt = None,
+    seed: int = 0,
+) -> Any:
+    """Compute a sparse Jacobian from a few products with groups of its columns or rows.
+
+    Where its entries are is read off the program (JAX, with asdex), or found by some dozens of products: about 20 for a
+    tridiagonal one of any size. Then a product is taken for each group of columns (or rows) that share no row (Curtis,
+    Powell and Reid 1974). The result is proven by random products before it is returned.
+
+    Args:
+        f: the function; inputs and outputs are laid end to end.
+        *inputs: the point.
+        pattern: where entries may be: an (m, n) array, or a matrix of scipy.sparse; looked for if None.
+        form: "scipy" for a `scipy.sparse.csr_array`, "native" for a sparse matrix of the framework.
+        strategy: "auto", or the name of one.
+        memory: bytes that may be used; half of what is free if None.
+        backend: as in `jacobian`.
+        kwargs: keyword arguments for `f`.
+        wrt: which inputs vary.
+        seed: as in `jacobian`.
+
+    Returns:
+        A sparse matrix of shape (m, n). Entries that are zero at this point may be stored.
+
+    Raises:
+        AssumptionError: the pattern lacks an entry, which is named.
+        ValueError: the pattern has another shape, or the Jacobian is too dense for one to pay.
+    """
+    with opened(f, inputs, backend, kwargs, wrt, seed) as problem:
+        require_strategies(problem, "sparse")
+        primal = Primal.of(problem)
+        quantity, _ = sparse_quantity(primal, pattern, form, [primal], seed)
+        return compute_quantity(quantity, strategy, memory, seed)
+
+
 def jacobian_function(
     f: Callable[..., Any],
     *inputs: Any,
     quantity: str = "jacobian",
+    pattern: Any = None,
+    form: str = "scipy",
     strategy: str = "auto",
     compiled: bool | None = None,
     recheck: str = "doubling",
@@ -216,7 +270,9 @@ def jacobian_function(
     Args:
         f: the function.
         *inputs: arrays of the shapes and dtypes that it will be called with, at an ordinary point.
-        quantity: "jacobian", "diagonal", "batch" or "hessian".
+        quantity: "jacobian", "diagonal", "batch", "hessian" or "sparse".
+        pattern: where entries may be (sparse); looked for if None.
+        form: "scipy" or "native" (sparse).
         strategy: "auto", or the name of one.
         compiled: whether to try strategies that compile: those that take a moment if None (JAX, TensorFlow), all of
             them if True (`torch.compile` takes from seconds to minutes), none if False.
@@ -236,7 +292,7 @@ def jacobian_function(
         MemoryError: the result does not fit.
         AssumptionError: the strategy that was asked for is not valid for this function.
     """
-    options = Options(quantity, strategy, compiled, recheck, budget, memory, seed)
+    options = Options(quantity, strategy, compiled, recheck, budget, memory, seed, pattern, form)
     function = JacobianFunction(f, backend, wrt, options)
     function.prepare(inputs, dict(kwargs or {}))
     return function
@@ -246,6 +302,7 @@ def plan(
     f: Callable[..., Any],
     *inputs: Any,
     quantity: str = "jacobian",
+    pattern: Any = None,
     compiled: bool | None = None,
     budget: float = 20.0,
     memory: float | None = None,
@@ -263,8 +320,8 @@ def plan(
         A plan, to be printed; its attribute `strategy` is the name of the one to take.
     """
     return jacobian_function(
-        f, *inputs, quantity=quantity, compiled=compiled, budget=budget, memory=memory, backend=backend,
-        kwargs=kwargs, wrt=wrt, seed=seed,
+        f, *inputs, quantity=quantity, pattern=pattern, compiled=compiled, budget=budget, memory=memory,
+        backend=backend, kwargs=kwargs, wrt=wrt, seed=seed,
     ).plan  # fmt: skip
 
 

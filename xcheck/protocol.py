@@ -351,6 +351,25 @@ class SupportsWaiting(Protocol):
 
 
 @runtime_checkable
+class SupportsStructure(Protocol):
+    """Programs whose sparsity can be read off."""
+
+    def structure(self, f: Function, xs: Sequence[Native], /) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Return the rows and columns of all entries of the Jacobian that are not zero at every point.
+
+        Outputs and inputs are laid end to end. None if it cannot be read off, or what reads it is not installed.
+        """
+
+
+@runtime_checkable
+class SupportsSparse(Protocol):
+    """Sparse matrices of its own."""
+
+    def sparse(self, values: Native, rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], /) -> Native:
+        """Return a sparse matrix of the framework from the values of entries in the order of the rows."""
+
+
+@runtime_checkable
 class SupportsChoices(Protocol):
     """Programs that can be looked through for what chooses by values."""
 
@@ -454,3 +473,13 @@ def supports_waiting(backend: object) -> TypeGuard[SupportsWaiting]:
 def supports_choices(backend: object) -> TypeGuard[SupportsChoices]:
     """Tell whether a backend finds what in a program chooses by values."""
     return callable(getattr(backend, "choices", None))
+
+
+def supports_structure(backend: object) -> TypeGuard[SupportsStructure]:
+    """Tell whether a backend reads sparsity off programs."""
+    return callable(getattr(backend, "structure", None))
+
+
+def supports_sparse(backend: object) -> TypeGuard[SupportsSparse]:
+    """Tell whether a backend has sparse matrices of its own."""
+    return callable(getattr(backend, "sparse", None))

@@ -199,7 +199,7 @@ class _Tally:
 
 def _try_out(comparison: Comparison, bed: Bed, spots: list[Spot], count: int) -> ClaimPower:
     spots = [spots[i % len(spots)] for i in range(count)]
-    signs = [(-1.0) ** (i + i // len(set(spots))) for i in range(count)]
+    signs = [(-1.0) ** (i % len(set(spots)) + i // len(set(spots))) for i in range(count)]
     stated = comparison.detection_limit
     limits = [stated or _least(spot) for spot in spots]
     own = [spot.limit or _least(spot) for spot in spots]
@@ -227,35 +227,41 @@ def _least(spot: Spot) -> float:
     return 64 * float(np.spacing(spot.size)) if spot.size > 0 else float(np.finfo(np.float64).tiny)
 
 
+_Trial = tuple[Spot, float, float]
+"""Where, of which sign, and what is multiplied."""
+
+
 def _table(
     bed: Bed, spots: list[Spot], signs: list[float], limits: list[float], passed: list[str] | None = None
 ) -> tuple[Size, ...]:
-    table = []
+    """Judge every error once; one that is drawn again, where there are few entries, counts again."""
+    table, times = [], Counter(zip(spots, signs, limits, strict=True))
     for multiple in MULTIPLES:
         tally = _Tally(share=float("nan") if np.isnan(spots[0].size) else 0.0)
-        for group in _groups(spots, bed.at_once):
-            planted = [spots[i].planted(ABOVE * multiple * limits[i], signs[i]) for i in group]
-            for i, error, code in zip(group, planted, bed.judge(planted), strict=True):
-                tally.counts[code] += 1
-                size = multiple * limits[i]
+        for group in _groups(list(times), bed.at_once):
+            planted = [spot.planted(ABOVE * multiple * limit, sign) for spot, sign, limit in group]
+            for (spot, sign, limit), error, code in zip(group, planted, bed.judge(planted), strict=True):
+                tally.counts[code] += times[spot, sign, limit]
+                size = multiple * limit
                 tally.error = max(tally.error, size)
-                if spots[i].size >= 0:
-                    tally.share = max(tally.share, size / spots[i].size if spots[i].size else float("inf"))
+                if spot.size >= 0:
+                    tally.share = max(tally.share, size / spot.size if spot.size else float("inf"))
                 if passed is not None and code == AGREE and multiple >= 1:
-                    passed.append(f"an error of {error.size:+.3g} in {bed.name(spots[i])}")
+                    passed.append(f"an error of {error.size:+.3g} in {bed.name(spot)}")
         table.append(tally.size(multiple))
     return tuple(table)
 
 
-def _groups(spots: list[Spot], at_once: int) -> list[list[int]]:
+def _groups(trials: Sequence[_Trial], at_once: int) -> list[list[_Trial]]:
     """Put errors into one judgement that cannot influence each other: in other outputs, along other inputs."""
-    groups: list[list[int]] = []
-    for i, spot in enumerate(spots):
+    groups: list[list[_Trial]] = []
+    for trial in trials:
+        spot = trial[0]
         for group in groups:
-            apart = all(spots[j].output != spot.output and spots[j].place != spot.place for j in group)
+            apart = all(other.output != spot.output and other.place != spot.place for other, _, _ in group)
             if apart and len(group) < at_once:
-                group.append(i)
+                group.append(trial)
                 break
         else:
-            groups.append([i])
+            groups.append([trial])
     return groups

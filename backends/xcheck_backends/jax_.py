@@ -8,35 +8,22 @@ JAX pairs cotangents without conjugation; complex ones are conjugated on the way
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck_backends import jax_choices, jax_jacobians
+from xcheck_backends.jax_calls import as_arrays, missing_rules, scope_of
+from xcheck_backends.jax_choices import users_rules
 from xcheck_backends.keras_layers import bind_layer
+from xcheck_backends.offers import Engine, OwnCall
 
 Function = Callable[[Sequence[Any]], Sequence[Any]]
 
-WIDE = {"float64", "complex128", "int64", "uint64"}
-"""The dtypes that exist only in JAX's 64-bit mode."""
-
 ALIGNED = 64
 """Bytes to multiples of which JAX aligns memory."""
-
-NO_RULE = (
-    "can't apply forward-mode",  # custom_vjp under jvp
-    "Reverse-mode differentiation does not work",  # while_loop
-    "Linearization failed to produce known values",  # reduce_window with an operator of one's own
-    "do not support JVP",  # pure_callback, io_callback
-    "cannot be differentiated",  # ffi_call
-    "gradient with respect to",  # betainc by a and b
-    "No JVP defined",
-    "No VJP defined",
-)
-"""What TypeErrors, ValueErrors and AttributeErrors of JAX say when they mean that a rule is missing."""
 
 
 class JaxBackend:
@@ -60,7 +47,7 @@ class JaxBackend:
         import jax
 
         array = _copied_aligned(np.asarray(array, dtype=array.dtype.newbyteorder("=")))
-        with _scope([array]):
+        with scope_of([array]):
             native = jax.device_put(array)
             devices = like.devices() if isinstance(like, jax.Array) else set()
             if len(devices) == 1 and native.devices() != devices:  # a needless transfer takes longer than the copy
@@ -114,8 +101,8 @@ class JaxBackend:
 
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)`, operator by operator."""
-        with _scope(xs):
-            return _arrays(f(list(xs)))
+        with scope_of(xs):
+            return as_arrays(f(list(xs)))
 
     def vjp(self, f: Function, xs: Sequence[Any], /) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
         """Linearise `f` at `xs`. JAX fills in zeros for unconnected inputs; None marks integer inputs.
@@ -125,11 +112,11 @@ class JaxBackend:
         """
         import jax
 
-        with _scope(xs), _missing_rules():
-            ys, transpose = jax.vjp(lambda *inputs: _arrays(f(list(inputs))), *xs)
+        with scope_of(xs), missing_rules():
+            ys, transpose = jax.vjp(lambda *inputs: as_arrays(f(list(inputs))), *xs)
 
         def pullback(cotangents: Sequence[Any]) -> list[Any]:
-            with _scope([*xs, *ys]), _missing_rules():
+            with scope_of([*xs, *ys]), missing_rules():
                 gradients = transpose([_dual(y, g, conjugate=True) for y, g in zip(ys, cotangents, strict=True)])
                 return [_from_dual(g, conjugate=True) for g in gradients]
 
@@ -143,9 +130,9 @@ class JaxBackend:
         """
         import jax
 
-        with _scope([*xs, *tangents]), _missing_rules():
+        with scope_of([*xs, *tangents]), missing_rules():
             duals = tuple(_dual(x, t) for x, t in zip(xs, tangents, strict=True))
-            ys, dys = jax.jvp(lambda *inputs: _arrays(f(list(inputs))), tuple(xs), duals)
+            ys, dys = jax.jvp(lambda *inputs: as_arrays(f(list(inputs))), tuple(xs), duals)
         return list(ys), [_from_dual(dy) for dy in dys]
 
     def pull(self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /) -> list[Any]:
@@ -172,10 +159,10 @@ class JaxBackend:
         """
         import jax
 
-        mapped = jax.jit(jax.vmap(lambda xs: _arrays(f(xs))))
+        mapped = jax.jit(jax.vmap(lambda xs: as_arrays(f(xs))))
 
         def call(xs: Sequence[Any]) -> list[Any]:
-            with _scope(xs):
+            with scope_of(xs):
                 return list(mapped(list(xs)))
 
         return call
@@ -184,10 +171,10 @@ class JaxBackend:
         """Map `f` with `jax.vmap`, operator by operator: for three points that takes a fiftieth of compiling it."""
         import jax
 
-        mapped = jax.vmap(lambda xs: _arrays(f(xs)))
+        mapped = jax.vmap(lambda xs: as_arrays(f(xs)))
 
         def call(xs: Sequence[Any]) -> list[Any]:
-            with _scope(xs):
+            with scope_of(xs):
                 return list(mapped(list(xs)))
 
         return call
@@ -208,7 +195,7 @@ class JaxBackend:
 
         def run(xs: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
             given = list(xs), list(cotangents)
-            with _scope([*xs, *cotangents]):
+            with scope_of([*xs, *cotangents]):
                 if not kept:
                     kept.extend(jax.make_jaxpr(both, return_shape=True)(*given))
                 closed, shapes = kept
@@ -225,9 +212,27 @@ class JaxBackend:
         """
         import jax
 
-        with _scope(xs):
-            closed = jax.make_jaxpr(lambda *inputs: _arrays(f(list(inputs))))(*xs)
-        return tuple(dict.fromkeys(_custom_names(closed.jaxpr)))
+        with scope_of(xs):
+            closed = jax.make_jaxpr(lambda *inputs: as_arrays(f(list(inputs))))(*xs)
+        return tuple(dict.fromkeys(users_rules(closed.jaxpr)))
+
+    def engines(self) -> tuple[Engine, ...]:
+        """Return ways to make many products, looped, mapped and compiled."""
+        return jax_jacobians.engines()
+
+    def own_calls(self, quantity: str, /) -> tuple[OwnCall, ...]:
+        """Return JAX's calls for "jacobian", "diagonal", "batch" or "hessian", such as `jax.jacrev`."""
+        return jax_jacobians.own_calls(quantity)
+
+    def wait(self, arrays: Sequence[Any], /) -> None:
+        """Return when all arrays have been computed."""
+        import jax
+
+        jax.block_until_ready(list(arrays))
+
+    def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
+        """Name what in `f`'s jaxpr lets values decide which inputs an output depends on, each once."""
+        return jax_choices.choices(f, xs)
 
     def bind(self, f: object, /) -> tuple[Callable[..., Any], dict[str, Any]] | None:
         """Split a built Keras layer that runs on JAX into a function of its trainable variables, and their values.
@@ -245,61 +250,6 @@ def _copied_aligned(array: NDArray[Any]) -> NDArray[Any]:
     copy: NDArray[Any] = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
     copy[...] = array
     return copy
-
-
-OWN = ("jax", "flax", "optax", "keras")
-"""Packages whose custom rules are no user's."""
-
-
-def _custom_names(jaxpr: Any) -> Iterator[str]:
-    """Walk through a jaxpr and those inside of it."""
-    for equation in jaxpr.eqns:
-        if equation.primitive.name.startswith(("custom_vjp", "custom_jvp", "custom_transpose", "custom_lin")):
-            known = [getattr(value, "debug_info", None) for value in equation.params.values()]
-            users = [i for i in known if i is not None and i.func_filename and not _in_packages(i.func_filename)]
-            if users:
-                yield str(users[0].func_name)
-        for value in equation.params.values():
-            for part in value if isinstance(value, (tuple, list)) else (value,):
-                inner = getattr(part, "jaxpr", part)
-                if hasattr(inner, "eqns"):
-                    yield from _custom_names(inner)
-
-
-def _in_packages(path: str) -> bool:
-    parts = path.replace("\\", "/").split("/")
-    pairs = pairwise(parts)
-    return any(parent.endswith("-packages") and package in OWN for parent, package in pairs)
-
-
-def _scope(arrays: Sequence[Any]) -> AbstractContextManager[Any]:
-    import jax
-
-    if not any(str(getattr(a, "dtype", "")) in WIDE for a in arrays):
-        return nullcontext()
-    if hasattr(jax, "enable_x64"):
-        scope: AbstractContextManager[Any] = jax.enable_x64(True)
-        return scope
-    from jax.experimental import enable_x64  # before JAX 0.8
-
-    old: AbstractContextManager[Any] = enable_x64()
-    return old
-
-
-@contextmanager
-def _missing_rules() -> Iterator[None]:
-    try:
-        yield
-    except (TypeError, ValueError, AttributeError) as error:
-        if not any(text in str(error) for text in NO_RULE):
-            raise
-        raise NotImplementedError(str(error)) from error
-
-
-def _arrays(ys: Sequence[Any]) -> list[Any]:
-    import jax.numpy as jnp
-
-    return [jnp.asarray(y) for y in ys]
 
 
 def _dual(x: Any, g: Any, conjugate: bool = False) -> Any:

@@ -8,7 +8,6 @@ the tangent is dropped without a word, beside other terms even unnoticed.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,13 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck_backends import tensorflow_choices, tensorflow_jacobians
 from xcheck_backends.keras_layers import bind_layer, global_seed_generator
+from xcheck_backends.offers import Engine, OwnCall
+from xcheck_backends.tensorflow_calls import (
+    as_tensors,
+    has_derivative,
+    is_custom,
+    pushed,
+    recorded,
+    without_messages,
+)
 
 Function = Callable[[Sequence[Any]], Sequence[Any]]
-
-NO_RULE = ("gradient registry has no entry", "No gradient defined for operation")
-"""What a LookupError of TensorFlow says when it means that an operator has no rule."""
-
 
 ALIGNED = 64
 """Bytes to multiples of which TensorFlow aligns memory, at most."""
@@ -121,7 +126,7 @@ class TensorflowBackend:
 
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f(xs)` eagerly."""
-        return _tensors(f(list(xs)))
+        return as_tensors(f(list(xs)))
 
     def vjp(self, f: Function, xs: Sequence[Any], /) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
         """Record `f(xs)` on a persistent tape.
@@ -129,34 +134,7 @@ class TensorflowBackend:
         Raises:
             NotImplementedError: something in `f` has no gradient. TensorFlow tells so when the pullback is called.
         """
-        import tensorflow as tf
-
-        wanted = [x for x in xs if _has_derivative(x)]
-
-        def record() -> tuple[Any, list[Any]]:
-            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-                tape.watch(wanted)
-                return tape, _tensors(f(list(xs)))
-
-        tape, ys = record()
-
-        def pullback(cotangents: Sequence[Any]) -> list[Any]:
-            pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if _has_derivative(y)]
-            if not pairs or not wanted:
-                return [None] * len(xs)
-            targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
-            with _missing_rules():
-                try:
-                    gradients = iter(tape.gradient(targets, wanted, output_gradients=weights))
-                except tf.errors.UnknownError as error:
-                    if "pyfunc_" not in str(error):  # tf.py_function forgets its own tape after one gradient
-                        raise
-                    again, values = record()
-                    targets = [y for y in values if _has_derivative(y)]
-                    gradients = iter(again.gradient(targets, wanted, output_gradients=weights))
-            return [_dense(next(gradients)) if _has_derivative(x) else None for x in xs]
-
-        return ys, pullback
+        return recorded(f, xs)
 
     def jvp(self, f: Function, xs: Sequence[Any], tangents: Sequence[Any], /) -> tuple[list[Any], list[Any]]:
         """Push `tangents` forward with a `ForwardAccumulator`.
@@ -166,7 +144,7 @@ class TensorflowBackend:
         """
         import tensorflow as tf
 
-        return _pushed(f, [tf.identity(x) if _has_derivative(x) else x for x in xs], tangents)
+        return pushed(f, [tf.identity(x) if has_derivative(x) else x for x in xs], tangents)
 
     def pull(self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /) -> list[Any]:
         """Pull `cotangents` back on a tape of its own; tapes and accumulators around it record the backward pass.
@@ -186,21 +164,21 @@ class TensorflowBackend:
         Raises:
             NotImplementedError: something in `f` has no forward rule.
         """
-        return _pushed(f, xs, tangents)[1]
+        return pushed(f, xs, tangents)[1]
 
     def batch(self, f: Function, /) -> Function:
         """Map `f` with `tf.vectorized_map`, which traces it at every call; pullbacks may be mapped too."""
         import tensorflow as tf
 
         def mapped(xs: list[Any]) -> Any:
-            return tf.vectorized_map(lambda rows: _tensors(f(rows)), xs, fallback_to_while_loop=False)
+            return tf.vectorized_map(lambda rows: as_tensors(f(rows)), xs, fallback_to_while_loop=False)
 
         # Without autograph, a function with `if x > 0` raises here, and its points are evaluated one by one.
         traced = tf.function(mapped, autograph=False)
         traced._omit_frequent_tracing_warning = True  # one trace for each f is what is meant
 
         def quiet(xs: list[Any]) -> list[Any]:
-            with _without_messages():
+            with without_messages():
                 return list(traced(list(xs)))
 
         return quiet
@@ -235,12 +213,28 @@ class TensorflowBackend:
         with graph.as_default():
             inputs = [tf.compat.v1.placeholder(x.dtype, x.shape) for x in xs]
             try:
-                _tensors(f(inputs))
+                as_tensors(f(inputs))
             except Exception as error:
                 found.append([(frame.filename, frame.name) for frame in extract_tb(error.__traceback__)])
         applied = [op.traceback for op in graph.get_operations() if op.type == "IdentityN"]
         found += [[(frame.filename, frame.name) for frame in traceback] for traceback in applied]
-        return ("tf.custom_gradient",) if any(map(_is_custom, found)) else ()
+        return ("tf.custom_gradient",) if any(map(is_custom, found)) else ()
+
+    def engines(self) -> tuple[Engine, ...]:
+        """Return ways to make many products: looped, by pfor, in graphs and by XLA."""
+        return tensorflow_jacobians.engines()
+
+    def own_calls(self, quantity: str, /) -> tuple[OwnCall, ...]:
+        """Return TensorFlow's calls for "jacobian", "diagonal", "batch" or "hessian", such as `tape.jacobian`."""
+        return tensorflow_jacobians.own_calls(quantity)
+
+    def wait(self, arrays: Sequence[Any], /) -> None:
+        """Return when all tensors have been computed."""
+        tensorflow_jacobians.wait(arrays)
+
+    def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
+        """Name what in `f`'s graph lets values decide which inputs an output depends on, each once."""
+        return tensorflow_choices.choices(f, xs)
 
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
@@ -286,90 +280,6 @@ def _copied_aligned(array: NDArray[Any]) -> NDArray[Any]:
     return copy
 
 
-@contextmanager
-def _missing_rules() -> Iterator[None]:
-    try:
-        yield
-    except LookupError as error:
-        if not any(text in str(error) for text in NO_RULE):
-            raise
-        raise NotImplementedError(str(error)) from error
-
-
-def _tensors(ys: Sequence[Any]) -> list[Any]:
-    import tensorflow as tf
-
-    return [tf.convert_to_tensor(y) for y in ys]
-
-
-def _has_derivative(x: Any) -> bool:
-    return bool(x.dtype.is_floating or x.dtype.is_complex)
-
-
-DECORATOR = "/tensorflow/python/ops/custom_gradient.py"
-"""The file that applies `tf.custom_gradient`."""
-
-OWN = ("/tensorflow/", "/keras/", "/tf_keras/", "/tensorflow_probability/")
-"""Packages whose custom gradients are no user's, as they stand in paths."""
-
-
-def _is_custom(frames: Sequence[tuple[str, str]]) -> bool:
-    """Tell whether a stack of (file, function) has a `tf.custom_gradient` that was called from a user's code."""
-    files = [path.replace("\\", "/") for path, _ in frames]
-    first = next((i for i, path in enumerate(files) if path.endswith(DECORATOR)), 0)
-    return first > 0 and not any(f"-packages{package}" in files[first - 1] for package in OWN)
-
-
-def _dense(gradient: Any) -> Any:
-    return None if gradient is None else _tensors([gradient])[0]
-
-
-def _pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    import tensorflow as tf
-
-    primals = [part for x in xs for part in _real_parts(x)]
-    directions = [part for x, t in zip(xs, tangents, strict=True) if _has_derivative(x) for part in _real_parts(t)]
-    with _missing_rules(), tf.autodiff.ForwardAccumulator(primals, directions) as accumulator:
-        parts = iter(primals)
-        ys = _tensors(f([_from_real_parts(x, parts) for x in xs]))
-    dys = [_dense(accumulator.jvp(y)) if _has_derivative(y) else None for y in ys]
-    silent = [i for i, (y, dy) in enumerate(zip(ys, dys, strict=True)) if dy is None and _has_derivative(y)]
-    if silent and _connected(f, xs, silent):
-        raise NotImplementedError(
-            "ForwardAccumulator lost the tangent of an output that the tape connects to the inputs: something "
-            "between them has no forward rule, such as a tf.custom_gradient whose rule computes with NumPy"
-        )
-    return ys, dys
-
-
-def _real_parts(x: Any) -> list[Any]:
-    """Forward mode watches real tensors only; a complex one is put together from two."""
-    import tensorflow as tf
-
-    if not _has_derivative(x):
-        return []
-    return [tf.math.real(x), tf.math.imag(x)] if x.dtype.is_complex else [x]
-
-
-def _from_real_parts(x: Any, parts: Iterator[Any]) -> Any:
-    import tensorflow as tf
-
-    if not _has_derivative(x):
-        return x
-    return tf.complex(next(parts), next(parts)) if x.dtype.is_complex else next(parts)
-
-
-def _connected(f: Function, xs: Sequence[Any], outputs: Sequence[int]) -> bool:
-    import tensorflow as tf
-
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        wanted = [x for x in xs if _has_derivative(x)]
-        tape.watch(wanted)
-        ys = _tensors(f(list(xs)))
-    with _missing_rules():
-        return any(g is not None for i in outputs for g in tape.gradient(ys[i], wanted))
-
-
 Pin = tuple[Callable[[], bool], Callable[[], None]]
 """How to rewind a generator, telling whether it had been drawn from, and how to put it back as it was found."""
 
@@ -395,20 +305,6 @@ def _pin_global_seed(seed: int) -> Pin:
             state._rng = draws_before
 
     return rewind, restore
-
-
-@contextmanager
-def _without_messages() -> Iterator[None]:
-    """Keep back what TensorFlow logs of operators that it cannot map: their points are evaluated one by one."""
-    import tensorflow as tf
-
-    logger = tf.get_logger()
-    silent = logging.Filter("nobody")
-    logger.addFilter(silent)
-    try:
-        yield
-    finally:
-        logger.removeFilter(silent)
 
 
 @contextmanager

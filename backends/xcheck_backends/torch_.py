@@ -8,42 +8,37 @@ functions may themselves differentiate (forces from an energy); outputs are deta
 
 from __future__ import annotations
 
-import logging
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import cache, partial
+from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xcheck_backends import torch_choices, torch_jacobians, torch_products
 from xcheck_backends.keras_layers import bind_layer
+from xcheck_backends.offers import Engine, OwnCall
+from xcheck_backends.torch_mapping import Mapper, map_flat
+from xcheck_backends.torch_tape import (
+    as_tensors,
+    custom_nodes,
+    default_generators,
+    detached,
+    inside_functorch,
+    missing_rules,
+    not_leaf,
+    pushed,
+    quiet,
+    recording,
+    started,
+    variable,
+)
 
 Function = Callable[[Sequence[Any]], Sequence[Any]]
-
-NO_RULE = (
-    "no autograd formula was registered",  # torch.library.custom_op without register_autograd
-    "jvp is not implemented for the c++ API",  # torch::autograd::Function
-    "marked with @once_differentiable",
-    "must override the setup_context",  # functorch, of an autograd.Function in the older style
-    "derivative for aten::",  # ... is not implemented: heaviside, nextafter
-)
-"""What a RuntimeError says when it means that a rule is missing; other missing rules are NotImplementedErrors."""
-
-NESTED = "Nested forward mode AD is not supported"
-"""What a RuntimeError says when forward mode is asked for inside dual numbers."""
-
-NOT_MAPPED = re.compile(r"Batching rule not implemented for aten::(\w+)(?:\.(\w+))?")
-"""What a RuntimeError says of an operator that `vmap` cannot map, with the names of the operator and its overload."""
-
-SLOWLY_MAPPED = "There is a performance drop because we have not yet implemented the batching rule"
-
-LONG = 2**20
-"""From this many numbers on, copies of an input are spared."""
 
 PLAIN = frozenset(np.dtype(name) for name in ("float64", "float32", "complex128", "complex64"))
 """Dtypes, in the machine's byte order, of arrays whose memory torch can use."""
@@ -150,8 +145,8 @@ class TorchBackend:
 
     def value(self, f: Function, xs: Sequence[Any], /) -> list[Any]:
         """Evaluate `f` at `xs` themselves: if it changes them in place, that shows."""
-        with _recording():
-            return [y.detach() for y in _tensors(f([_plain(x) for x in xs]))]
+        with recording():
+            return [y.detach() for y in as_tensors(f([detached(x) for x in xs]))]
 
     def vjp(self, f: Function, xs: Sequence[Any], /) -> tuple[list[Any], Callable[[Sequence[Any]], list[Any]]]:
         """Record `f` at `xs`, or at copies of them, on the tape; nobody's `.grad` is touched.
@@ -161,16 +156,16 @@ class TorchBackend:
         """
         import torch
 
-        with _recording():
-            leaves = [_variable(x) for x in xs]
-            ys = _tensors(f([_started(x) for x in leaves]))
+        with recording():
+            leaves = [variable(x) for x in xs]
+            ys = as_tensors(f([started(x) for x in leaves]))
         wanted = [x for x in leaves if x.requires_grad]
 
         def pullback(cotangents: Sequence[Any]) -> list[Any]:
             pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if y.requires_grad]
             if not pairs or not wanted:
                 return [None] * len(leaves)
-            with _missing_rules():
+            with missing_rules():
                 targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
                 gradients = torch.autograd.grad(targets, wanted, weights, retain_graph=True, allow_unused=True)
             found = iter(gradients)
@@ -187,7 +182,7 @@ class TorchBackend:
         Raises:
             NotImplementedError: something in `f` has no forward rule.
         """
-        ys, dys = _pushed(f, xs, tangents)
+        ys, dys = pushed(f, xs, tangents)
         return [y.detach() for y in ys], [None if t is None else t.detach() for t in dys]
 
     def push(self, f: Function, xs: Sequence[Any], tangents: Sequence[Any], /) -> list[Any]:
@@ -198,24 +193,25 @@ class TorchBackend:
         Raises:
             NotImplementedError: something in `f` has no forward rule, or none that can be nested.
         """
-        return _pushed(f, xs, tangents)[1]
+        return pushed(f, xs, tangents)[1]
 
     def pull(self, f: Function, xs: Sequence[Any], cotangents: Sequence[Any], /) -> list[Any]:
         """Pull `cotangents` back, recording the backward pass on the tape where `xs` or `cotangents` are recorded.
 
-        Inside `batch`, where no tape can be started, `torch.func.vjp` does it, which not every function allows.
+        Inside `batch` and inside of what is compiled, where no tape can be started, `torch.func.vjp` does it, which not
+        every function allows.
 
         Raises:
             NotImplementedError: something in `f` has no backward.
         """
         import torch
 
-        if torch._C._functorch.maybe_current_level() is not None:
+        if torch.compiler.is_compiling() or inside_functorch():
             return _pull_mapped(f, xs, cotangents)
         again = any(t.requires_grad for t in (*xs, *cotangents))
-        with _recording(), _missing_rules():
-            leaves = [x if x.requires_grad else _variable(x) for x in xs]
-            ys = _tensors(f([_not_leaf(x) for x in leaves]))
+        with recording(), missing_rules():
+            leaves = [x if x.requires_grad else variable(x) for x in xs]
+            ys = as_tensors(f([not_leaf(x) for x in leaves]))
             wanted = [x for x in leaves if x.requires_grad]
             pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if y.requires_grad]
             if not pairs or not wanted:
@@ -231,29 +227,9 @@ class TorchBackend:
         """Map `f` as `torch.func.vmap` does; pullbacks and pushforwards of this adapter may be mapped too.
 
         Operators that it has no rule for, such as `torch.lstm`, are taken apart where torch makes them of others.
-        Torch warns of operators that it cannot map fast. That is no concern of who checks them, and not passed on.
         """
-        import torch
-
-        bare = _bare_vmap()
-        mapped: Function
-        if bare is None:
-            mapped = torch.func.vmap(lambda xs: _tensors(f(xs)), randomness="same")
-        else:
-            mapped = partial(_map_flat, bare, f)
-
-        def run(xs: Sequence[Any]) -> Sequence[Any]:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", SLOWLY_MAPPED)
-                try:
-                    return mapped(xs)
-                except RuntimeError as error:
-                    if NOT_MAPPED.search(str(error)) is None:
-                        raise
-                with _taken_apart()():
-                    return mapped(xs)
-
-        return run
+        mapper = Mapper()
+        return lambda xs: mapper(map_flat, f, xs)
 
     def custom_rules(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
         """Name the nodes of `f`'s tape that no part of torch made.
@@ -261,9 +237,9 @@ class TorchBackend:
         These are subclasses of `torch.autograd.Function`, operators of `torch.library.custom_op`, and
         `torch::autograd::Function` of C++ extensions.
         """
-        with _recording():
-            ys = _tensors(f([_not_leaf(_variable(x)) for x in xs]))
-        return tuple(dict.fromkeys(name for name, _ in _custom_nodes(ys)))
+        with recording():
+            ys = as_tensors(f([not_leaf(variable(x)) for x in xs]))
+        return tuple(dict.fromkeys(name for name, _ in custom_nodes(ys)))
 
     def layouts(self, array: NDArray[Any], /, like: Any = None) -> dict[str, Any]:
         """Copy `array` into other memory: transposed, narrowed, of stride 2, expanded, lazily conjugated."""
@@ -295,10 +271,10 @@ class TorchBackend:
         """
         import torch
 
-        with _recording():
-            leaves = [_variable(x) for x in xs]
-            ys = _tensors(f([_not_leaf(x) for x in leaves]))
-        nodes = [(name, node) for name, node in _custom_nodes(ys) if isinstance(node, torch._C._FunctionBase)]
+        with recording():
+            leaves = [variable(x) for x in xs]
+            ys = as_tensors(f([not_leaf(x) for x in leaves]))
+        nodes = [(name, node) for name, node in custom_nodes(ys) if isinstance(node, torch._C._FunctionBase)]
         reached: dict[Any, Sequence[Any]] = {}
         for _, node in nodes:
             node.register_prehook(partial(reached.__setitem__, node))
@@ -307,7 +283,7 @@ class TorchBackend:
         if not pairs or not wanted or not nodes:
             return []
         targets, weights = [y for y, _ in pairs], [g for _, g in pairs]
-        with _missing_rules():
+        with missing_rules():
             torch.autograd.grad(targets, wanted, weights, retain_graph=True, allow_unused=True)
         return [odd for name, node in nodes if node in reached for odd in _odd_gradients(name, node, reached[node])]
 
@@ -320,7 +296,7 @@ class TorchBackend:
         import torch
 
         def entry(*inputs: Any) -> list[Any]:
-            return _tensors(f(list(inputs)))
+            return as_tensors(f(list(inputs)))
 
         entry.__code__ = entry.__code__.replace(co_name="compiled")
         with warnings.catch_warnings():
@@ -328,17 +304,36 @@ class TorchBackend:
             traced = torch.compile(entry, backend="aot_eager", dynamic=False)
 
         def run(xs: Sequence[Any], cotangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-            with warnings.catch_warnings(), _quiet("torch._dynamo"):
+            with warnings.catch_warnings(), quiet("torch._dynamo"):
                 warnings.simplefilter("ignore")  # of what is inside torch
                 ys, pullback = self.vjp(lambda zs: traced(*zs), xs)
                 return ys, pullback(cotangents)
 
         return run
 
+    def engines(self) -> list[Engine]:
+        """Return ways to make many products: by the tape, by dual numbers, by `torch.func`, compiled."""
+        return torch_products.engines()
+
+    def own_calls(self, quantity: str, /) -> list[OwnCall]:
+        """Return torch's calls for "jacobian", "diagonal", "batch" or "hessian"."""
+        return torch_jacobians.own_calls(quantity)
+
+    def wait(self, arrays: Sequence[Any], /) -> None:
+        """Return when the CUDA devices of `arrays` have done all their work."""
+        torch_products.wait(arrays)
+
+    def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
+        """Name what in `f` chooses by values at `xs`, from the operators that one evaluation runs.
+
+        "opaque: NAME" is a user's rule or operator, "opaque" alone what cannot be run while it is looked at.
+        """
+        return torch_choices.choices(f, xs)
+
     @contextmanager
     def random_state(self, seed: int, /) -> Iterator[Callable[[], bool]]:
         """Pin the default generators of the CPU and, where CUDA is in use, of its devices."""
-        generators = _generators()
+        generators = default_generators()
         before = [g.get_state() for g in generators]
         start = [g.manual_seed(seed).get_state() for g in generators]
 
@@ -390,40 +385,6 @@ def _placed(tensor: Any, like: Any) -> Any:
     return tensor.to(like.device) if isinstance(like, torch.Tensor) and not like.is_cpu else tensor
 
 
-def _generators() -> list[Any]:
-    """Return the default generators of the CPU and, where CUDA is in use, of its devices; none before torch is used."""
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return []
-    return [torch.default_generator, *(torch.cuda.default_generators if torch.cuda.is_initialized() else ())]
-
-
-def _recording() -> AbstractContextManager[Any]:
-    """Switch every kind of recording on; leaving inference mode takes its time, and is seldom needed."""
-    import torch
-
-    plain = torch._C._is_fwd_grad_enabled() and not torch.is_inference_mode_enabled()
-    return torch.enable_grad() if plain else _recording_again()
-
-
-@contextmanager
-def _recording_again() -> Iterator[None]:
-    import torch
-
-    with torch.inference_mode(False), torch.enable_grad():
-        yield
-
-
-@contextmanager
-def _missing_rules() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, NotImplementedError) or not any(text in str(error) for text in NO_RULE):
-            raise
-        raise NotImplementedError(str(error)) from error
-
-
 def _require_second_rule(gradients: Sequence[Any]) -> None:
     """Look for what `once_differentiable` leaves on the tape.
 
@@ -439,55 +400,6 @@ def _require_second_rule(gradients: Sequence[Any]) -> None:
         following = {n for n, _ in node.next_functions if n is not None} - seen
         seen |= following
         todo += following
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Keep what a part of torch logs of its own decisions, and no errors, from the user."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-OWN = ("torch.", "xcheck_backends.")
-"""Modules whose subclasses of `torch.autograd.Function` are no user's."""
-
-GENERATED = "GeneratedBackwardFor_"
-"""What torch calls the subclass that it makes for an operator of `torch.library.custom_op`."""
-
-NATIVE = "torch::autograd::CppNode<"
-"""What the name of a node begins with that a `torch::autograd::Function` made."""
-
-
-def _custom_nodes(ys: Sequence[Any]) -> list[tuple[str, Any]]:
-    """Return the nodes of a tape that belong to users' rules, with the names of those."""
-    todo = [y.grad_fn for y in ys if y.grad_fn is not None]
-    seen, found = set(todo), []
-    while todo:
-        node = todo.pop()
-        name = _custom_name(node)
-        if name:
-            found.append((name, node))
-        following = {n for n, _ in node.next_functions if n is not None} - seen
-        seen |= following
-        todo += following
-    return found
-
-
-def _custom_name(node: Any) -> str:
-    """Return the name of the user's rule behind a node; nothing if it is torch's own."""
-    rule = getattr(type(node), "_forward_cls", None)
-    if rule is not None:
-        name = str(rule.__name__)
-        if name.startswith(GENERATED):
-            return name.removeprefix(GENERATED).removesuffix("_default")
-        return "" if f"{rule.__module__}.".startswith(OWN) else name
-    name = str(node.name())
-    return name.removeprefix(NATIVE).removesuffix(">") if name.startswith(NATIVE) else ""
 
 
 def _odd_gradients(rule: str, node: Any, cotangents: Sequence[Any]) -> Iterator[tuple[str, int, str, str, str]]:
@@ -517,171 +429,8 @@ def _dtype_name(dtype: Any) -> str:
 def _pull_mapped(f: Function, xs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
     import torch
 
-    _, pullback = torch.func.vjp(lambda *inputs: tuple(_tensors(f(list(inputs)))), *xs)
+    _, pullback = torch.func.vjp(lambda *inputs: tuple(as_tensors(f(list(inputs)))), *xs)
     return list(pullback(tuple(cotangents)))
-
-
-@cache
-def _bare_vmap() -> Any:
-    """Return the four functions that `torch.func.vmap` is made of, or None where torch has them no more.
-
-    What it does besides, opening trees of arguments, takes longer than mapping a small operator.
-    """
-    try:
-        import_module("torch._functorch.vmap").lazy_load_decompositions()
-        functorch = import_module("torch._C._functorch")
-        names = "_vmap_increment_nesting", "_vmap_decrement_nesting", "_add_batch_dim", "_remove_batch_dim"
-        return tuple(getattr(functorch, name) for name in names)
-    except (ImportError, AttributeError):
-        return None
-
-
-def _map_flat(bare: Any, f: Function, xs: Sequence[Any]) -> list[Any]:
-    """Map `f` over the first axis of all of `xs`."""
-    enter, leave, add, remove = bare
-    size = len(xs[0])
-    level = enter(size, "same")
-    try:
-        ys = _tensors(f([add(x, 0, level) for x in xs]))
-        return [remove(y, level, size, 0) for y in ys]
-    finally:
-        leave()
-
-
-@cache
-def _taken_apart() -> Any:
-    from torch.overrides import TorchFunctionMode
-
-    class TakenApart(TorchFunctionMode):  # type: ignore[misc]
-        """Inside, operators without a batching rule are run as the others that torch makes them of."""
-
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            del types
-            try:
-                return func(*args, **(kwargs or {}))
-            except RuntimeError as error:
-                missing = NOT_MAPPED.search(str(error))
-                if missing is None:
-                    raise
-                done = _operator(*missing.groups()).decompose(*args, **(kwargs or {}))
-                if done is NotImplemented:
-                    raise
-                return done
-
-    return TakenApart
-
-
-def _operator(name: str, overload: str | None) -> Any:
-    import torch
-
-    return getattr(getattr(torch.ops.aten, name), overload or "default")
-
-
-def _pushed(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Push `tangents` forward by dual numbers; by `torch.func.jvp` where those would be nested."""
-    import torch
-
-    if torch._C._functorch.maybe_current_level() is not None:
-        return _pushed_mapped(f, xs, tangents)
-    generators = _generators()
-    before = [g.get_state() for g in generators]
-    try:
-        return _pushed_dual(f, xs, tangents)
-    except RuntimeError as error:
-        if NESTED not in str(error):
-            raise
-    for generator, state in zip(generators, before, strict=True):  # what was drawn on the way is drawn again
-        generator.set_state(state)
-    return _pushed_mapped(f, xs, tangents)
-
-
-def _pushed_dual(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    forward_ad = _forward_mode()
-    with _recording(), forward_ad.dual_level(), _missing_rules():
-        variables = [x if x.requires_grad else _variable(x) for x in xs]
-        duals = [
-            forward_ad.make_dual(_started(x), t if t.requires_grad else _plain(t)) if x.requires_grad else x
-            for x, t in zip(variables, tangents, strict=True)
-        ]
-        pairs = [forward_ad.unpack_dual(y) for y in _tensors(f(duals))]
-    return [y for y, _ in pairs], [t for _, t in pairs]
-
-
-def _pushed_mapped(f: Function, xs: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    import torch
-
-    _forward_mode()
-    moving = [x.is_floating_point() or x.is_complex() for x in xs]
-
-    def moved(*inputs: Any) -> tuple[Any, ...]:
-        given = iter(inputs)
-        return tuple(_tensors(f([next(given).clone() if moves else x for x, moves in zip(xs, moving, strict=True)])))
-
-    with _recording(), _missing_rules():
-        pairs = [(_usable(x), _usable(t)) for x, t, moves in zip(xs, tangents, moving, strict=True) if moves]
-        ys, dys = torch.func.jvp(moved, tuple(x for x, _ in pairs), tuple(t for _, t in pairs))
-    return list(ys), [dy.to(y.dtype) for y, dy in zip(ys, dys, strict=True)]  # scalars may have widened a tangent
-
-
-def _forward_mode() -> Any:
-    """Import forward mode; at its first use, torch compiles rules with a function that it calls deprecated itself."""
-    from torch.autograd import forward_ad
-
-    if "torch._decomp.decompositions_for_jvp" not in sys.modules:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            import_module("torch._decomp.decompositions_for_jvp")
-    return forward_ad
-
-
-def _tensors(ys: Sequence[Any]) -> list[Any]:
-    import torch
-
-    return [y if isinstance(y, torch.Tensor) else torch.as_tensor(y) for y in ys]
-
-
-def _variable(x: Any) -> Any:
-    """Start the tape at `x`; what shares its memory is a leaf, of which functions see a copy (`_not_leaf`)."""
-    return _plain(x).requires_grad_() if x.is_floating_point() or x.is_complex() else x.detach().clone()
-
-
-def _plain(x: Any) -> Any:
-    return _usable(x) if x.is_inference() else x.detach()
-
-
-def _usable(x: Any) -> Any:
-    """What was made in inference mode cannot be recorded; a copy can."""
-    return x.clone() if x.is_inference() else x
-
-
-def _not_leaf(x: Any) -> Any:
-    """Functions may change their input in place, which torch forbids for leaves."""
-    return x.clone() if x.requires_grad else x
-
-
-def _started(x: Any) -> Any:
-    """Go on from a leaf that nobody reads again: where it is long, in its own memory."""
-    return _same_memory().apply(x) if x.requires_grad and x.numel() >= LONG else _not_leaf(x)
-
-
-@cache
-def _same_memory() -> Any:
-    import torch
-
-    class SameMemory(torch.autograd.Function):
-        """The identity, neither a leaf nor a view of one, both of which may not be changed in place."""
-
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            del ctx
-            return x.data
-
-        @staticmethod
-        def backward(ctx: Any, cotangent: Any) -> Any:
-            del ctx
-            return cotangent
-
-    return SameMemory
 
 
 def _copy(tensor: Any, wide: bool) -> Any:

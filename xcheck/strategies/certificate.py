@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.protocol import Native, RealArray, supports_jvp, supports_vjp
+from xcheck.protocol import Engine, Native, RealArray, supports_engines
 from xcheck.reference.grid import signed_probes
 from xcheck.strategies.engines import engines_of
 from xcheck.strategies.primal import Primal
@@ -25,6 +25,13 @@ UNITS = 256.0
 
 MEASURED = 16.0
 """How many times the measured rounding of plain products they may differ by, where that is more."""
+
+SAMPLES = 8
+"""Products that show the rounding of one that seems to differ."""
+
+FLOOR = 16.0
+"""Units of roundoff of the largest terms by which any place may differ: a function that saturates, such as tanh, has
+slopes that are rounded like its values."""
 
 BY_DIFFERENCES = 2.0**-30
 """What takes the place of the unit roundoff where products are differences of values."""
@@ -68,24 +75,41 @@ class Plain:
     unit: float
 
     @staticmethod
-    def of(primal: Primal) -> Plain:
-        """Take pullbacks, or pushforwards where there is no rule for those."""
-        unit = 2.0**-primal.precision
-        if supports_vjp(primal.backend):
+    def of(primal: Primal, mode: str = "vjp") -> Plain:
+        """Take products of one mode, or of the other where there is no rule for that.
+
+        Both modes round in different places: results are held against products of the mode that made them.
+        """
+        makers = {"vjp": _pullback_of, "jvp": _pushforward_of}
+        missing: NotImplementedError | None = None
+        for tried in (mode, _opposite(mode)):
             try:
-                pull = primal.pullback()
-                pull(np.zeros(primal.m))
-            except NotImplementedError:
-                return Plain("jvp", primal.push, unit)
-            return Plain("vjp", pull, unit)
-        if supports_jvp(primal.backend):
-            return Plain("jvp", primal.push, unit)
-        return Plain("jvp", _looped_push(primal), max(unit, BY_DIFFERENCES))
+                return makers[tried](primal)
+            except NotImplementedError as error:
+                missing = error
+        if supports_engines(primal.backend):
+            return Plain("jvp", _looped_push(primal), max(2.0**-primal.precision, BY_DIFFERENCES))
+        raise missing or NotImplementedError(f"{primal.backend.name} has no derivatives")
+
+
+def _pullback_of(primal: Primal) -> Plain:
+    pull = primal.pullback()
+    pull(np.zeros(primal.m))
+    return Plain("vjp", pull, 2.0**-primal.precision)
+
+
+def _pushforward_of(primal: Primal) -> Plain:
+    primal.push(np.zeros(primal.n))
+    return Plain("jvp", primal.push, 2.0**-primal.precision)
 
 
 def _looped_push(primal: Primal) -> Linear:
     """Return products by the first engine that makes them one by one."""
-    engine = next(e for e in engines_of(primal.backend) if e.mode == "jvp" and e.loops)
+    return engine_push(primal, next(e for e in engines_of(primal.backend) if e.mode == "jvp" and e.loops))
+
+
+def engine_push(primal: Primal, engine: Engine) -> Linear:
+    """Return `v -> J v` by an engine, one at a time."""
 
     def push(v: RealArray) -> RealArray:
         seeds = primal.seed([array[None] for array in primal.inputs.unpack(v)], "jvp")
@@ -102,7 +126,7 @@ def find_violation(
     result: Sequence[Native],
     seed: int = 0,
     probes: int = 2,
-    plain: Plain | None = None,
+    mode: str = "vjp",
 ) -> Violation | None:
     """Hold a result against plain products; None if they are the same.
 
@@ -114,9 +138,9 @@ def find_violation(
         result: what was computed.
         seed: draws the vectors.
         probes: how many.
-        plain: the products, if there are such already.
+        mode: of the products that it was made of.
     """
-    plain = plain or Plain.of(primal)
+    plain = Plain.of(primal, mode)
     size = primal.m if plain.mode == "vjp" else primal.n
     for vector in signed_probes(np.random.default_rng((seed, 17)), probes, size):
         wrong = _wrong_places(quantity, result, plain, vector)
@@ -126,19 +150,20 @@ def find_violation(
 
 
 def find_wrong_row(
-    primal: Primal, quantity: Quantity, result: Sequence[Native], seed: int = 0, rows: int = 3
+    primal: Primal, quantity: Quantity, result: Sequence[Native], seed: int = 0, rows: int = 3, mode: str = "vjp"
 ) -> Violation | None:
     """Hold some rows (vjp) or columns (jvp) of a result, in the places that it has, against plain products.
 
     For a result that leaves entries out, so that it is not the matrix to multiply with. Costs `rows` products.
     """
-    plain = Plain.of(primal)
+    plain = Plain.of(primal, mode)
     size = primal.m if plain.mode == "vjp" else primal.n
     for i in np.random.default_rng((seed, 18)).integers(0, size, rows):
         one = _unit(size, int(i))
         places = quantity.related(int(i), plain.mode)
         expected, (value, terms) = plain.product(one), quantity.product(result, one, plain.mode)
-        bound = UNITS * plain.unit * np.maximum(terms, np.max(np.abs(expected[places]), initial=0.0))
+        largest = np.max(np.abs(expected[places]), initial=0.0)
+        bound = UNITS * plain.unit * np.maximum(terms, largest)
         wrong = places[~(np.abs(value - expected) <= bound)[places] & ~(np.isnan(value) & np.isnan(expected))[places]]
         if len(wrong):
             return _violation(quantity, result, plain, int(i), int(wrong[0]))
@@ -155,6 +180,7 @@ def _wrong_places(quantity: Quantity, result: Sequence[Native], plain: Plain, ve
         if np.all(same | (apart <= bound)):
             return np.zeros(0, np.intp)
         bound = np.maximum(bound, MEASURED * _rounding(plain, vector, expected))
+        bound = np.maximum(bound, FLOOR * plain.unit * np.max(terms, initial=0.0, where=np.isfinite(terms)))
         excess = np.where(same | (apart <= bound), 0.0, np.where(np.isfinite(apart), apart, np.inf))
     order = np.argsort(-excess, kind="stable")
     return order[excess[order] > 0]
@@ -163,9 +189,8 @@ def _wrong_places(quantity: Quantity, result: Sequence[Native], plain: Plain, ve
 def _rounding(plain: Plain, vector: RealArray, expected: RealArray) -> RealArray:
     """Measure how far the plain product is from linear: what its own rounding does."""
     found = np.zeros(len(expected))
-    for seed in range(2):
-        part = np.where(np.random.default_rng(seed).random(len(vector)) < 0.5, vector, 0.0)
-        found = np.fmax(found, np.abs(plain.product(part) + plain.product(vector - part) - expected))
+    for factor in np.random.default_rng(0).uniform(1.0, 2.0, SAMPLES):
+        found = np.fmax(found, np.abs(plain.product(factor * vector) / factor - expected))
     return found
 
 

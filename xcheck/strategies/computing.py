@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from xcheck.problem import Problem
-from xcheck.protocol import Native, supports_engines, supports_jvp, supports_namespace, supports_vjp
+from xcheck.protocol import Native, supports_engines, supports_jvp, supports_namespace, supports_sparse, supports_vjp
 from xcheck.strategies.gradients import gradient_of
 from xcheck.strategies.memory import memory_limit, require_fits
 from xcheck.strategies.once import Computed, compute_by, compute_once
 from xcheck.strategies.primal import Primal
-from xcheck.strategies.quantities import QUANTITIES, Quantity, pairs_up, quantity_named
+from xcheck.strategies.quantities import QUANTITIES, Entries, Quantity, pairs_up, quantity_named
+from xcheck.strategies.recovery import RecoveryError
+from xcheck.strategies.sparsity import (
+    Pattern,
+    entries_of,
+    found_pattern,
+    given_pattern,
+    sparse_strategies,
+    structural_pattern,
+)
 from xcheck.strategies.strategy import Strategy, gather
 
 MEASURED = 64
 """Up to this many entries of a diagonal are measured one by one where there are no derivatives; kinks are seen so."""
+
+FORMS = ("scipy", "native")
+"""What sparse matrices may be made as."""
 
 LOOKED_AT = 2**20
 """Up to this many entries, blocks of zeros are looked at for inputs that the framework calls unconnected."""
@@ -38,10 +51,16 @@ def compute(
         warns: whether to warn where an assumption that users expect to hold does not.
         depth: how far up the user's code is.
     """
-    quantity = quantity_of(name, problem)
+    return compute_quantity(quantity_of(name, problem), strategy, memory, seed, warns, depth + 1)
+
+
+def compute_quantity(
+    quantity: Quantity, strategy: str, memory: float | None, seed: int, warns: bool = False, depth: int = 3
+) -> Any:
+    """Compute a quantity, in the shapes that users expect; the arguments are those of `compute`."""
     limit = memory_limit(memory)
     require_fits(quantity, limit)
-    strategies = gather(quantity, limit)
+    strategies = strategies_for(quantity, limit)
     if strategy == "auto":
         computed = compute_once(quantity, strategies, seed)
     else:
@@ -49,7 +68,50 @@ def compute(
     if warns and computed.violation is not None:
         warnings.warn(said_of_fallback(quantity, computed), stacklevel=depth)
     _warn_unconnected(quantity, computed.result, depth + 1)
-    return quantity.nest(problem, computed.result)
+    return quantity.nest(quantity.primal.problem, computed.result)
+
+
+def strategies_for(quantity: Quantity, limit: int) -> list[Strategy]:
+    """List all strategies for a quantity."""
+    return sparse_strategies(quantity, limit) if isinstance(quantity, Entries) else gather(quantity, limit)
+
+
+def sparse_quantity(
+    primal: Primal, pattern: object, form: str, points: Sequence[Primal], seed: int
+) -> tuple[Entries, Pattern]:
+    """Open a function for the entries of a pattern: that given, or else one that is read off or found.
+
+    Args:
+        primal: the function at the point.
+        pattern: the user's, or None.
+        form: "scipy" or "native".
+        points: where to look for entries, if the pattern is not given.
+        seed: of the vectors.
+
+    Raises:
+        TypeError: the pattern is no array.
+        ValueError: the pattern has another shape; there is no such form; the Jacobian is too dense for one to pay.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form={form!r}. Accepted: {', '.join(map(repr, FORMS))}.")
+    if form == "native" and not supports_sparse(primal.backend):
+        raise ValueError(f"form='native': {primal.backend.name} has no sparse matrices of its own here; take 'scipy'.")
+    if pattern is not None:
+        where = given_pattern(primal, pattern)
+    else:
+        where = structural_pattern(primal) or _found(points, seed)
+    return replace(entries_of(primal, where), native=form == "native"), where
+
+
+def _found(points: Sequence[Primal], seed: int) -> Pattern:
+    try:
+        return found_pattern(points, seed)
+    except RecoveryError as error:
+        known = "" if error.nonzeros is None else f", about {error.nonzeros} of {points[0].m * points[0].n} entries"
+        raise ValueError(
+            f"the Jacobian of {points[0].title} is not sparse enough to pay{known} ({error}); xcheck.jacobian computes "
+            "all of it, and pattern= says where its entries are."
+        ) from error
 
 
 def quantity_of(name: str, problem: Problem) -> Quantity:
@@ -59,7 +121,7 @@ def quantity_of(name: str, problem: Problem) -> Quantity:
         ValueError: there is no such quantity, or none of this function.
     """
     if name not in QUANTITIES:
-        raise ValueError(f"quantity={name!r} is not known. Accepted: {', '.join(map(repr, QUANTITIES))}.")
+        raise ValueError(f"quantity={name!r} is not known. Accepted: {', '.join(map(repr, (*QUANTITIES, 'sparse')))}.")
     primal = Primal.of(problem)
     return quantity_named(name, gradient_of(primal) if name == "hessian" else primal)
 

@@ -64,7 +64,7 @@ def compute_once(quantity: Quantity, strategies: Sequence[Strategy], seed: int) 
 
     Raises:
         NotImplementedError: the framework has no rule for the function in any mode.
-        MemoryError: every strategy needs more than there is.
+        AssumptionError: all strategies rely on something that is not so.
     """
     memory = remembered(quantity)
     failed = memory.failed
@@ -91,6 +91,8 @@ def compute_once(quantity: Quantity, strategies: Sequence[Strategy], seed: int) 
         shown = violation if strategy.assumes else shown
         failed.add(strategy.assumes or strategy.name)
         notes.append(f"{strategy.name}: {violation}")
+    if shown is not None:
+        raise AssumptionError(quantity.primal.title, "auto", quantity.assumes, shown, "")
     raise missing or RuntimeError(f"no strategy could compute the {quantity.name}: {'; '.join(notes) or 'none fits'}")
 
 
@@ -128,8 +130,8 @@ def prove(quantity: Quantity, strategy: Strategy, result: Sequence[Native], seed
     if strategy.loops and not strategy.assumes:
         return None
     if quantity.assumes and not strategy.assumes:  # entries outside of it are left out on purpose
-        return find_wrong_row(quantity.primal, quantity, result, seed)
-    return find_violation(quantity.primal, quantity, result, seed)
+        return find_wrong_row(quantity.primal, quantity, result, seed, mode=strategy.mode)
+    return find_violation(quantity.primal, quantity, result, seed, mode=strategy.mode)
 
 
 def promising(quantity: Quantity, strategies: Sequence[Strategy], order: Sequence[str] = ()) -> list[Strategy]:

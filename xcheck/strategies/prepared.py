@@ -15,6 +15,7 @@ from xcheck.strategies.certificate import Violation
 from xcheck.strategies.engines import Run
 from xcheck.strategies.once import prove
 from xcheck.strategies.plans import Plan
+from xcheck.strategies.primal import Primal
 from xcheck.strategies.quantities import Quantity
 from xcheck.strategies.strategy import Strategy
 
@@ -42,6 +43,8 @@ class Options:
     budget: float
     memory: float | None
     seed: int
+    pattern: object = None
+    form: str = "scipy"
 
     def __post_init__(self) -> None:
         """Look at them."""
@@ -167,20 +170,26 @@ def scattered_violation(quantity: Quantity, strategy: Strategy, run: Run, seed: 
     Points at which the function raises, or is not finite, say nothing.
     """
     primal = quantity.primal
-    rng = np.random.default_rng((seed, 19))
-    point = primal.inputs.pack([primal.backend.to_numpy(x) for x in primal.xs])
-    typical = primal.inputs.typical(point)
-    for _ in range(SCATTERED):
-        moved = point * rng.choice([-1.0, 0.5, 1.0, 2.0], len(point)) + typical * rng.uniform(-0.5, 0.5, len(point))
+    for point in scattered(primal, SCATTERED, seed):
         try:
-            xs = primal.to_native(moved)
-            result = run(xs, primal.held)
-            violation = prove(at(quantity, xs, primal.held), strategy, result, seed)
+            result = run(point.xs, primal.held)
+            violation = prove(replace(quantity, primal=point), strategy, result, seed)
         except Exception:
             continue
         if violation is not None and np.isfinite(violation.found):
             return violation
     return None
+
+
+def scattered(primal: Primal, count: int, seed: int) -> list[Primal]:
+    """Return points around the given one, where signs and sizes of the inputs are others."""
+    rng = np.random.default_rng((seed, 19))
+    point = primal.inputs.pack([primal.backend.to_numpy(x) for x in primal.xs])
+    typical, points = primal.inputs.typical(point), []
+    for _ in range(count):
+        moved = point * rng.choice([-1.0, 0.5, 1.0, 2.0], len(point)) + typical * rng.uniform(-0.5, 0.5, len(point))
+        points.append(primal.at(primal.to_native(moved), primal.held))
+    return points
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from xcheck.nesting import inputs_like, outputs_like
 from xcheck.problem import Problem
-from xcheck.protocol import Native, RealArray
+from xcheck.protocol import Native, RealArray, supports_sparse
 from xcheck.space import Space
 from xcheck.strategies.primal import Primal
 from xcheck.strategies.recipes import (
     ELEMENTWISE,
+    PATTERN,
     SAMPLES,
     Recipe,
     apart_recipe,
@@ -221,8 +222,9 @@ class Entries:
     primal: Primal
     pattern: Any = field(repr=False)
     make: Callable[[str], list[Recipe]] = field(repr=False)
+    native: bool = False
     name: str = "sparse"
-    assumes: ClassVar[str] = "no entry lies outside of the pattern"
+    assumes: ClassVar[str] = PATTERN
 
     @property
     def entries(self) -> int:
@@ -255,8 +257,11 @@ class Entries:
         return np.asarray(self.pattern[[place], :].indices if mode == "vjp" else self.pattern[:, [place]].nonzero()[0])
 
     def nest(self, problem: Problem, result: Sequence[Native]) -> Any:
-        """Return the sparse matrix."""
+        """Return the sparse matrix, of SciPy or of the framework."""
         del problem
+        if self.native and supports_sparse(self.primal.backend):
+            rows = np.repeat(np.arange(self.pattern.shape[0]), np.diff(self.pattern.indptr))
+            return self.primal.backend.sparse(result[0], rows, self.pattern.indices, self.pattern.shape)
         return self.matrix(result)
 
     def entry(self, i: int, j: int) -> str:

@@ -16,12 +16,14 @@ from xcheck.pytree import flatten
 from xcheck.randomness import pinned
 from xcheck.space import is_differentiable
 from xcheck.strategies.assumptions import AssumptionError
-from xcheck.strategies.computing import find_strategy, quantity_of, why_no_strategy
+from xcheck.strategies.certificate import Plain
+from xcheck.strategies.computing import find_strategy, quantity_of, sparse_quantity, strategies_for, why_no_strategy
 from xcheck.strategies.memory import memory_limit, require_fits
 from xcheck.strategies.plans import Plan
-from xcheck.strategies.prepared import FLAT, Options, Prepared, choices_of, scattered_violation
+from xcheck.strategies.prepared import FLAT, Options, Prepared, choices_of, scattered, scattered_violation
+from xcheck.strategies.primal import Primal
 from xcheck.strategies.quantities import Quantity
-from xcheck.strategies.strategy import Strategy, gather
+from xcheck.strategies.strategy import Strategy
 from xcheck.strategies.trial import Trial, try_out
 
 
@@ -109,18 +111,43 @@ class JacobianFunction:
 
 def prepared_for(problem: Problem, options: Options) -> Prepared:
     """Choose, prove and compile at the point of a problem."""
-    quantity = quantity_of(options.quantity, problem)
+    notes: list[str] = []
+    if options.quantity == "sparse":
+        quantity, notes = _sparse(problem, options)
+    else:
+        quantity = quantity_of(options.quantity, problem)
     limit = memory_limit(options.memory)
     require_fits(quantity, limit)
-    strategies = gather(quantity, limit)
+    strategies = strategies_for(quantity, limit)
     if options.strategy != "auto":
         strategies = [find_strategy(quantity, strategies, options.strategy)]
-    return choose(quantity, strategies, limit, options)
+    return choose(quantity, strategies, limit, options, notes)
 
 
-def choose(quantity: Quantity, strategies: Sequence[Strategy], limit: int, options: Options) -> Prepared:
+def _sparse(problem: Problem, options: Options) -> tuple[Quantity, list[str]]:
+    primal = Primal.of(problem)
+    points = [primal, *_regular(scattered(primal, 1, options.seed))]
+    quantity, pattern = sparse_quantity(primal, options.pattern, options.form, points, options.seed)
+    return quantity, [pattern.said]
+
+
+def _regular(points: Sequence[Primal]) -> list[Primal]:
+    """Keep the points at which the function has finite derivatives."""
+    kept = []
+    for point in points:
+        try:
+            plain = Plain.of(point, "jvp")
+            if np.all(np.isfinite(plain.product(np.ones(point.n if plain.mode == "jvp" else point.m)))):
+                kept.append(point)
+        except Exception:
+            continue
+    return kept
+
+
+def choose(
+    quantity: Quantity, strategies: Sequence[Strategy], limit: int, options: Options, notes: list[str]
+) -> Prepared:
     """Try strategies, until one is valid at points around as well."""
-    notes: list[str] = []
     compiled = True if options.strategy != "auto" else options.compiled
     while True:
         trial = try_out(quantity, strategies, limit, compiled, options.budget, options.seed)
@@ -140,6 +167,8 @@ def choose(quantity: Quantity, strategies: Sequence[Strategy], limit: int, optio
             raise AssumptionError(quantity.primal.title, chosen.name, chosen.assumes, violation, "")
         notes.append(f"beside the point, {violation}: nothing was taken that relies on this: {chosen.assumes}")
         strategies = [s for s in strategies if s.assumes != chosen.assumes]
+        if not strategies:
+            raise AssumptionError(quantity.primal.title, chosen.name, chosen.assumes, violation, "")
     return _prepared(quantity, trial, recheck, limit, options, notes)
 
 

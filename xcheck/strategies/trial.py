@@ -13,6 +13,7 @@ import numpy as np
 
 from xcheck.protocol import Native, supports_waiting
 from xcheck.raised import first_line
+from xcheck.strategies.assumptions import AssumptionError
 from xcheck.strategies.certificate import Plain, Violation
 from xcheck.strategies.engines import Run
 from xcheck.strategies.memory import show_bytes
@@ -70,6 +71,7 @@ def try_out(
 
     Raises:
         NotImplementedError: the framework has no rule for the function in any mode.
+        AssumptionError: all strategies rely on something that is not so.
         RuntimeError: nothing worked; the message has every reason.
     """
     contest = _Contest(quantity, limit, compiled, budget, seed)
@@ -130,7 +132,7 @@ class _Contest:
         if strategy.assumes and self.quantity.primal.precision < LEAST_PRECISION:
             return f"cannot be proven in a precision of {self.quantity.primal.precision} bits: {strategy.assumes}"
         if strategy.assumes in self.failed:
-            return f"it relies on this: {strategy.assumes}; but {self.failed[strategy.assumes]}"
+            return f"relies on the same: {strategy.assumes}"
         expected = strategy.products * self.one / 2  # which is a rough guess: conversions count
         if strategy.loops and expected > HOPELESS * self.best:
             return f"{strategy.products} products one by one would take about {show_seconds(expected)}"
@@ -186,6 +188,9 @@ class _Contest:
         reasons = "; ".join(f"{c.strategy.name}: {c.status}, {c.reason}" for c in self.candidates)
         if self.missing is not None and all(c.status == REFUSED for c in self.candidates if c.strategy.loops):
             raise self.missing
+        if self.failed:
+            assumption, violation = next(iter(self.failed.items()))
+            raise AssumptionError(self.quantity.primal.title, "auto", assumption, violation, "")
         raise RuntimeError(
             f"no strategy could compute the {self.quantity.name} of {self.quantity.primal.title}: {reasons or 'none'}"
         )
