@@ -33,7 +33,7 @@ def workloads() -> tuple[Workload, ...]:
         Workload("d", "Bratu residual, tridiagonal", "sparse", (1_000, 10_000, 100_000), bratu),
         Workload("e", "elementwise x sin x + exp(-x²)", "diagonal", (1_000, 100_000), elementwise),
         Workload("f", "softmax of rows", "batch", ((4, 3), (64, 16), (512, 64)), softmax, "rows × columns"),
-        Workload("g", "reaction and diffusion, five-point stencil", "sparse", (10, 100), stencil, "points a side"),
+        Workload("g", "reaction and diffusion, five-point stencil", "sparse", (32, 100), stencil, "points a side"),
         Workload("h", "two convolutions and a dense layer on a batch of images", "batch", (8, 64), images, "images"),
     )
 
@@ -45,7 +45,7 @@ QUICK: dict[str, tuple[Any, ...]] = {
     "d": (50,),
     "e": (100,),
     "f": ((4, 3),),
-    "g": (6,),
+    "g": (12,),
     "h": (3,),
 }
 """Sizes for a first look."""

@@ -11,13 +11,14 @@ from time import perf_counter
 from typing import Any
 
 import psutil
+from scipy.sparse import issparse
 
 import xcheck
 from workloads.cell import LEFT_OUT, REFUSED, RIGHT, WRONG, Cell, Line
 from workloads.frameworks import framework
 from workloads.other_tools import others
 from workloads.reading import of_result
-from workloads.workload import EXACT, Function, Way, Workload, relative_error
+from workloads.workload import EXACT, MEASURED, Function, Way, Workload, relative_error
 from xcheck.benchmarking.memory import peak_memory
 from xcheck.raised import first_line
 from xcheck.timing import Timing, interleave
@@ -113,16 +114,10 @@ def _xcheck(cell: Cell, there: Any, f: Any, x: Any, read: Any, options: Options)
         return []
     cell.setup, cell.chosen = perf_counter() - start, chosen.strategy
     cell.notes = [*map(str, chosen.plan.notes), *(str(w.message).splitlines()[0] for w in caught)]
+    finish = _finish(cell.quantity, chosen._ready[0].quantity, there)
     run = chosen._ready[0].run  # what its calls do, without what is around it
-    sparse = cell.quantity == "sparse"  # its native result is the values alone
-    ways = [Way("xcheck", "auto", lambda: lambda: there.wait(chosen(x)), read)]
-    nest = chosen._ready[0].quantity.nest
-    problem = chosen._ready[0].quantity.primal.problem
-
-    def native(result: Sequence[Any]) -> Any:
-        return read(nest(problem, result) if sparse else result[0])
-
-    ways.append(Way(chosen.strategy, "native", lambda: lambda: there.wait(run([x], [])), native))
+    ways = [Way("xcheck", "auto", lambda: lambda: _waited(there, chosen(x)), read)]
+    ways.append(Way(chosen.strategy, "native", lambda: lambda: finish(run([x], [])), read))
     for candidate in chosen.plan.candidates[1:]:
         strategy = candidate.strategy
         if candidate.status in ("refused", "not valid") or strategy.slow_to_compile and candidate.status == UNTRIED:
@@ -130,24 +125,34 @@ def _xcheck(cell: Cell, there: Any, f: Any, x: Any, read: Any, options: Options)
             cell.lines.append(Line(strategy.name, "strategy", outcome, candidate.reason))
             continue
         way = Way(
-            strategy.name, "strategy", _prepared(strategy, there, x), native, EXACT if name_is_exact(strategy.name) else 1e-6,
+            strategy.name, "strategy", _prepared(strategy, finish, x), read, _tolerance(strategy.name),
             products=strategy.products if candidate.status == UNTRIED else 0, room=float(strategy.bytes_needed),
         )  # fmt: skip
         ways.append(way)
     return ways
 
 
-def name_is_exact(name: str) -> bool:
-    """Tell whether a strategy is more than differences."""
-    return "differences" not in name
+def _tolerance(name: str) -> float:
+    return MEASURED if "differences" in name else EXACT
 
 
-def _prepared(strategy: Any, there: Any, x: Any) -> Callable[[], Callable[[], Any]]:
+def _prepared(strategy: Any, finish: Callable[[Any], Any], x: Any) -> Callable[[], Callable[[], Any]]:
     def prepare() -> Callable[[], Any]:
         run = strategy.prepare()
-        return lambda: there.wait(run([x], []))
+        return lambda: finish(run([x], []))
 
     return prepare
+
+
+def _finish(name: str, quantity: Any, there: Any) -> Callable[[Any], Any]:
+    """Return what is done with a native result: it is waited for; a sparse one becomes a matrix."""
+    if name != "sparse":
+        return lambda result: there.wait(result[0])
+    return lambda result: quantity.nest(quantity.primal.problem, result)
+
+
+def _waited(there: Any, result: Any) -> Any:
+    return result if issparse(result) else there.wait(result)
 
 
 def _entered(

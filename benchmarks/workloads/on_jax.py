@@ -75,6 +75,10 @@ class Jax:
 
         return make
 
+    def total(self, x: Any) -> Any:
+        """Add all entries."""
+        return x.sum()
+
     def gradient(self, f: Any, x: Any) -> Callable[[], Any]:
         """Prepare the gradient of the sum of all outputs."""
         import jax

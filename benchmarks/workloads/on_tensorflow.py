@@ -68,6 +68,10 @@ class Tensorflow:
 
         return make
 
+    def total(self, x: Any) -> Any:
+        """Add all entries."""
+        return self.xp.reduce_sum(x)
+
     def gradient(self, f: Any, x: Any) -> Callable[[], Any]:
         """Prepare the gradient of the sum of all outputs."""
         tf = self.xp
