@@ -12,7 +12,7 @@ import pytest
 
 Arrays = Sequence[Any]
 
-EAGER = ["tape loop", "tape, batched", "func.vjp, vmapped", "dual loop", "func.jvp, vmapped"]
+EAGER = ["tape loop", "tape batched", "func.vjp vmapped", "dual loop", "func.jvp vmapped"]
 LOOPS = ["tape loop", "dual loop"]
 
 

@@ -44,11 +44,11 @@ def engines() -> list[Engine]:
     slow = {"compiles": True, "slow_to_compile": True}
     return [
         Engine("tape loop", "vjp", _tape_loop, loops=True, pays_from=1),
-        Engine("tape, batched", "vjp", _tape_batched, pays_from=4),
-        Engine("func.vjp, vmapped", "vjp", partial(_mapped, reverse), pays_from=32),
+        Engine("tape batched", "vjp", _tape_batched, pays_from=4),
+        Engine("func.vjp vmapped", "vjp", partial(_mapped, reverse), pays_from=32),
         Engine("compiled vjp", "vjp", partial(_compiled_products, traceable), **slow),
         Engine("dual loop", "jvp", _dual_loop, loops=True, pays_from=1),
-        Engine("func.jvp, vmapped", "jvp", _jvp_mapped, pays_from=2),
+        Engine("func.jvp vmapped", "jvp", _jvp_mapped, pays_from=2),
         Engine("compiled jvp", "jvp", _jvp_compiled, **slow),
     ]
 

@@ -17,14 +17,14 @@ from xcheck.strategies.primal import Primal
 class GradientMap:
     """The pullback of 1 through a function with one real number as output, between flat native arrays."""
 
-    f: FlatMap
+    scalar: FlatMap
     backend: Any
     one: Native
 
     def __call__(self, xs: Sequence[Native], held: Sequence[Native]) -> list[Native]:
         """Return one array like every input."""
         xp = self.backend.namespace()
-        found = self.backend.pull(lambda inputs: self.f(inputs, held), xs, [self.one])
+        found = self.backend.pull(lambda inputs: self.scalar(inputs, held), xs, [self.one])
         return [xp.zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
 
 

@@ -122,6 +122,7 @@ def _prepared(primal: Primal, recipe: Recipe, engine: Engine, chunk: int) -> Run
 
 def _own(primal: Primal, quantity: Quantity, own: OwnCall) -> Strategy:
     alone = own.samples_alone
+    f = getattr(primal.f, "scalar", primal.f)  # own calls differentiate the function itself twice
     products = primal.m if own.mode == "vjp" else primal.n
     if alone:
         products = sum(block.size for block in (primal.outputs if own.mode == "vjp" else primal.inputs).blocks)
@@ -131,7 +132,7 @@ def _own(primal: Primal, quantity: Quantity, own: OwnCall) -> Strategy:
         own.name,
         own.mode,
         products,
-        lambda: own.prepare(primal.f, primal.xs, primal.held),
+        lambda: own.prepare(f, primal.xs, primal.held),
         whole + WORKING * (primal.n + primal.m) * primal.itemsize * (products if not alone else 1),
         SAMPLES if alone else "",
         own.compiles,

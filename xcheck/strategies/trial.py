@@ -26,6 +26,9 @@ from xcheck.timing import interleave
 HOPELESS = 10.0
 """How many times the best time a loop has to be expected to take for it not to be tried."""
 
+FASTEST_MEMORY = 2e10
+"""Bytes a second that no strategy writes and reads faster."""
+
 CLOSE = 3.0
 """Those within so many times the best single run are timed against each other."""
 
@@ -134,8 +137,10 @@ class _Contest:
         if strategy.assumes in self.failed:
             return f"relies on the same: {strategy.assumes}"
         expected = strategy.products * self.one / 2  # which is a rough guess: conversions count
-        if strategy.loops and expected > HOPELESS * self.best:
+        if strategy.loops and not strategy.compiles and expected > HOPELESS * self.best:
             return f"{strategy.products} products one by one would take about {show_seconds(expected)}"
+        if strategy.bytes_needed / FASTEST_MEMORY > HOPELESS * self.best:
+            return f"it works in {show_bytes(strategy.bytes_needed)}, too much to be as fast"
         if self.runs and perf_counter() - self.started > self.budget:
             return f"the budget of {self.budget:g} s was spent"
         return ""
