@@ -48,7 +48,9 @@ DOCS = Path(__file__).parents[1] / "docs"
 @click.option("--compiled", is_flag=True, help="Try compilers that take long, too: torch.compile.")
 @click.option("--seed", default=0, show_default=True, help="Of the order of runs.")
 @click.option("--write", is_flag=True, help="Write the page and its pictures.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=DOCS, help="Where to; docs if not given.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=DOCS, help="Where to; docs if not given."
+)
 @click.option("--keep", type=click.Path(path_type=Path, dir_okay=False), help="Also write everything as JSON.")
 @click.option("--again", type=click.Path(path_type=Path, exists=True), help="Measure nothing; read what --keep wrote.")
 def main(
@@ -84,12 +86,13 @@ def main(
 
 def run(console: Console, letters: Sequence[str], names: Sequence[str], quick: bool, options: Options) -> list[Cell]:
     """Measure the workloads at all their sizes, framework by framework."""
-    cells = []
-    for name in names:
-        for workload in workloads():
-            if workload.letter in letters:
-                for size in QUICK[workload.letter] if quick else workload.sizes:
-                    cells.append(_measured(console, workload, size, name, options))
+    cells = [
+        _measured(console, workload, size, name, options)
+        for name in names
+        for workload in workloads()
+        if workload.letter in letters
+        for size in (QUICK[workload.letter] if quick else workload.sizes)
+    ]
     order = {letter: i for i, letter in enumerate(QUICK)}
     return sorted(cells, key=lambda cell: order[cell.letter])
 

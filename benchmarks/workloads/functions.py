@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -57,8 +58,7 @@ def _generator(*key: int) -> np.random.Generator:
 
 def _layers(*widths: int) -> list[tuple[Array, Array]]:
     rng = _generator(*widths)
-    pairs = zip(widths[:-1], widths[1:], strict=True)
-    return [(rng.normal(size=(n, m)) / np.sqrt(n), 0.1 * rng.normal(size=m)) for n, m in pairs]
+    return [(rng.normal(size=(n, m)) / np.sqrt(n), 0.1 * rng.normal(size=m)) for n, m in pairwise(widths)]
 
 
 def _network(framework: Any, layers: Sequence[tuple[Array, Array]]) -> Callable[[], Callable[[Any], Any]]:

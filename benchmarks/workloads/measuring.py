@@ -18,7 +18,7 @@ from workloads.cell import LEFT_OUT, REFUSED, RIGHT, WRONG, Cell, Line
 from workloads.frameworks import framework
 from workloads.other_tools import others
 from workloads.reading import of_result
-from workloads.workload import EXACT, MEASURED, Function, Way, Workload, relative_error
+from workloads.workload import EXACT, MEASURED, Way, Workload, relative_error
 from xcheck.benchmarking.memory import peak_memory
 from xcheck.raised import first_line
 from xcheck.timing import Timing, interleave
@@ -86,7 +86,7 @@ def measure(workload: Workload, size: Any, name: str, options: Options) -> tuple
     ways = _xcheck(cell, there, f, x, read, options)
     ways += there.ways(function, f, x, y, workload.quantity)
     ways += others(name, function, f, x, y, workload.quantity)
-    entrants = _entered(cell, ways, function, there, f, x, truth, options)
+    entrants = _entered(cell, ways, there, f, x, truth, options)
     _race(entrants, options)
     _memory(cell, entrants)
 
@@ -119,14 +119,14 @@ def _xcheck(cell: Cell, there: Any, f: Any, x: Any, read: Any, options: Options)
     ways = [Way("xcheck", "auto", lambda: lambda: _waited(there, chosen(x)), read)]
     ways.append(Way(chosen.strategy, "native", lambda: lambda: finish(run([x], [])), read))
     for candidate in chosen.plan.candidates[1:]:
-        strategy = candidate.strategy
-        if candidate.status in ("refused", "not valid") or strategy.slow_to_compile and candidate.status == UNTRIED:
-            outcome = LEFT_OUT if candidate.status == UNTRIED else REFUSED
+        strategy, untried = candidate.strategy, candidate.status == UNTRIED
+        if candidate.status in ("refused", "not valid") or (strategy.slow_to_compile and untried):
+            outcome = LEFT_OUT if untried else REFUSED
             cell.lines.append(Line(strategy.name, "strategy", outcome, candidate.reason))
             continue
         way = Way(
             strategy.name, "strategy", _prepared(strategy, finish, x), read, _tolerance(strategy.name),
-            products=strategy.products if candidate.status == UNTRIED else 0, room=float(strategy.bytes_needed),
+            products=strategy.products if untried else 0, room=float(strategy.bytes_needed),
         )  # fmt: skip
         ways.append(way)
     return ways
@@ -155,9 +155,7 @@ def _waited(there: Any, result: Any) -> Any:
     return result if issparse(result) else there.wait(result)
 
 
-def _entered(
-    cell: Cell, ways: list[Way], function: Function, there: Any, f: Any, x: Any, truth: Any, options: Options
-) -> list[_Entrant]:
+def _entered(cell: Cell, ways: list[Way], there: Any, f: Any, x: Any, truth: Any, options: Options) -> list[_Entrant]:
     """Run every way twice, unless it would take too long, and hold its result against the truth."""
     gradient = there.gradient(f, x)
     gradient()

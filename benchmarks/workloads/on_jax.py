@@ -128,7 +128,9 @@ class Jax:
             call, quick = jax.jacrev(f), jax.jit(jax.jacrev(f))
             found += [
                 Way(name, "default", lambda: lambda: self.wait(call(x)), whole, products=outputs, room=room),
-                Way(f"jit({name})", "yardstick", lambda: lambda: self.wait(quick(x)), whole, products=outputs, room=room),
+                Way(
+                    f"jit({name})", "yardstick", lambda: lambda: self.wait(quick(x)), whole, products=outputs, room=room
+                ),
             ]
         if quantity == "diagonal":
             found.append(Way("one gradient, jit", "yardstick", lambda: self.gradient(f, x), exact))

@@ -92,7 +92,8 @@ class Tensorflow:
         def run() -> Any:
             with tf.GradientTape(persistent=True) as tape:
                 tape.watch(x)
-                outputs = tf.unstack(tf.reshape(f(x), [-1]))
+                flat = tf.reshape(f(x), [-1])
+                outputs = [flat[k] for k in range(flat.shape[0])]
             return tf.stack([tf.reshape(tape.gradient(y, x), [-1]) for y in outputs])
 
         return run
@@ -107,7 +108,8 @@ class Tensorflow:
                 with tf.GradientTape() as inner:
                     inner.watch(x)
                     y = f(x)
-                slopes = tf.unstack(inner.gradient(y, x))
+                gradient = inner.gradient(y, x)
+                slopes = [gradient[k] for k in range(gradient.shape[0])]
             return tf.stack([outer.gradient(g, x) for g in slopes])
 
         return run

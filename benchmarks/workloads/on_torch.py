@@ -87,7 +87,8 @@ class Torch:
         def run() -> Any:
             leaf = x.detach().requires_grad_()
             outputs = f(leaf).reshape(-1)
-            return torch.stack([torch.autograd.grad(y, leaf, retain_graph=True)[0].reshape(-1) for y in outputs])
+            rows = (torch.autograd.grad(outputs[k], leaf, retain_graph=True)[0] for k in range(len(outputs)))
+            return torch.stack([row.reshape(-1) for row in rows])
 
         return run
 
@@ -98,7 +99,8 @@ class Torch:
         def run() -> Any:
             leaf = x.detach().requires_grad_()
             (slopes,) = torch.autograd.grad(f(leaf), leaf, create_graph=True)
-            return torch.stack([torch.autograd.grad(g, leaf, retain_graph=True)[0].reshape(-1) for g in slopes])
+            rows = (torch.autograd.grad(slopes[k], leaf, retain_graph=True)[0] for k in range(len(slopes)))
+            return torch.stack([row.reshape(-1) for row in rows])
 
         return run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from workloads.cell import LEFT_OUT, REFUSED, WRONG, Cell, First, Line
-from workloads.ratios import Held, every, failures
+from workloads.ratios import Held, every, failures, wrong
 from xcheck.benchmarking.units import seconds_text
 
 STRATEGIES = 3
@@ -57,6 +57,7 @@ def page(
         "## What must hold",
         _summary(every(cells, firsts)),
         _failures(failures(cells, firsts)),
+        _wrong_peers(cells),
         TEXT.strip(),
     ]
     for letter in dict.fromkeys(cell.letter for cell in cells):
@@ -93,6 +94,14 @@ def _failures(lines: Sequence[str]) -> str:
     if not lines:
         return "Everything held, and no result was wrong."
     return "What did not hold:\n\n" + "\n".join(f"- {_plain(line)}" for line in lines)
+
+
+def _wrong_peers(cells: Sequence[Cell]) -> str:
+    found = [(cell, line) for cell, line in wrong(cells) if line.role == "peer"]
+    if not found:
+        return ""
+    lines = [f"- {cell.where}: {_plain(line.name)}, {line.reason}" for cell, line in found]
+    return "Other tools that were wrong, called with their defaults:\n\n" + "\n".join(lines)
 
 
 def _workload(cells: Sequence[Cell]) -> Iterator[str]:
