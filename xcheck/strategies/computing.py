@@ -58,9 +58,9 @@ def compute_quantity(
     quantity: Quantity, strategy: str, memory: float | None, seed: int, warns: bool = False, depth: int = 3
 ) -> Any:
     """Compute a quantity, in the shapes that users expect; the arguments are those of `compute`."""
-    limit = memory_limit(memory)
+    limit = memory_limit(memory, quantity)
     require_fits(quantity, limit)
-    strategies = strategies_for(quantity, limit)
+    strategies = strategies_for(quantity, limit, single=strategy == "auto")
     if strategy == "auto":
         computed = compute_once(quantity, strategies, seed)
     else:
@@ -71,9 +71,9 @@ def compute_quantity(
     return quantity.nest(quantity.primal.problem, computed.result)
 
 
-def strategies_for(quantity: Quantity, limit: int) -> list[Strategy]:
-    """List all strategies for a quantity."""
-    return sparse_strategies(quantity, limit) if isinstance(quantity, Entries) else gather(quantity, limit)
+def strategies_for(quantity: Quantity, limit: int, single: bool = False) -> list[Strategy]:
+    """List all strategies for a quantity; without those that are no use for a single result if that is wanted."""
+    return sparse_strategies(quantity, limit) if isinstance(quantity, Entries) else gather(quantity, limit, single)
 
 
 def sparse_quantity(

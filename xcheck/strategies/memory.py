@@ -10,12 +10,25 @@ SHARE = 0.5
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
-def memory_limit(memory: float | None) -> int:
+SMALL = 2**12
+"""Numbers in a result up to which nobody asks how much memory is free."""
+
+MODEST = 2**28
+"""Bytes that may be used for those."""
+
+
+def memory_limit(memory: float | None, quantity: Quantity | None = None) -> int:
     """Return the bytes that strategies may work in: those given, or half of what is free.
+
+    Args:
+        memory: bytes, or None.
+        quantity: what is computed, if that is known; asking takes longer than to compute a small one.
 
     Raises:
         ValueError: `memory` is not a positive number.
     """
+    if memory is None and quantity is not None and quantity.entries + quantity.primal.n <= SMALL:
+        return MODEST
     if memory is None:
         import psutil
 

@@ -59,25 +59,30 @@ class Strategy:
         return f"{self.products} {self.mode}"
 
 
-def gather(quantity: Quantity, limit: int) -> list[Strategy]:
+def gather(quantity: Quantity, limit: int, single: bool = False) -> list[Strategy]:
     """List all strategies for a quantity, in no order of merit.
 
     Args:
         quantity: what to compute.
         limit: bytes that a strategy may work in; eager ones keep to it by chunks.
+        single: whether to leave out what is no use for a single result: compilers, and the framework's own calls.
     """
     backend = quantity.primal.backend
-    modes = {engine.mode for engine in engines_of(backend)}
-    found = of_recipes(quantity, [r for mode in ("vjp", "jvp") if mode in modes for r in quantity.recipes(mode)], limit)
-    if supports_own_calls(backend):
+    engines = [engine for engine in engines_of(backend) if not (single and engine.compiles)]
+    modes = {engine.mode for engine in engines}
+    recipes = [r for mode in ("vjp", "jvp") if mode in modes for r in quantity.recipes(mode)]
+    found = of_recipes(quantity, recipes, limit, engines)
+    if supports_own_calls(backend) and not single:
         found += [_own(quantity.primal, quantity, own) for own in backend.own_calls(quantity.name)]
     return found
 
 
-def of_recipes(quantity: Quantity, recipes: Sequence[Recipe], limit: int) -> list[Strategy]:
+def of_recipes(
+    quantity: Quantity, recipes: Sequence[Recipe], limit: int, engines: Sequence[Engine] | None = None
+) -> list[Strategy]:
     """Join every recipe with every engine of its mode."""
     primal = quantity.primal
-    engines = engines_of(primal.backend)
+    engines = engines_of(primal.backend) if engines is None else engines
     return [_strategy(primal, quantity, r, e, limit) for r in recipes for e in engines if e.mode == r.mode]
 
 
