@@ -511,3 +511,18 @@ def test_a_given_pattern_stays_as_it_is():
 def test_patterns_that_are_none_are_refused(pattern, error, text):
     with pytest.raises(error, match=text):
         as_pattern(pattern, (2, 3))
+
+
+def test_entries_that_are_small_beside_what_they_are_made_of_are_found() -> None:
+    n = 2000
+    rng = np.random.default_rng(3)
+    point = rng.normal(size=n)
+    point[::50] = np.log(20) + 1e-5 * rng.normal(size=n // 50)  # -2 + exp(u) / 10 nearly cancels
+
+    def push(vectors: Any) -> Any:
+        padded = np.pad(vectors, ((0, 0), (1, 1)))
+        return padded[:, 2:] - 2 * vectors + padded[:, :-2] + 0.1 * np.exp(point) * vectors
+
+    found = recover_pattern([push], (n, n))
+    assert found.pattern.nnz == 3 * n - 2
+    assert found.products < 400

@@ -365,8 +365,13 @@ class SupportsStructure(Protocol):
 class SupportsSparse(Protocol):
     """Sparse matrices of its own."""
 
-    def sparse(self, values: Native, rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], /) -> Native:
-        """Return a sparse matrix of the framework from the values of entries in the order of the rows."""
+    def sparse(
+        self, rows: NDArray[Any], columns: NDArray[Any], shape: tuple[int, int], like: Native, /
+    ) -> Callable[[Native], Native]:
+        """Return what makes a sparse matrix of the framework from values, whose places are in the order of the rows.
+
+        The places are converted once, to the device of `like`.
+        """
 
 
 @runtime_checkable

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -229,6 +231,34 @@ class JaxBackend:
         import jax
 
         jax.block_until_ready(list(arrays))
+
+    def structure(self, f: Function, xs: Sequence[Any], /) -> tuple[Any, Any] | None:
+        """Read the sparsity off the jaxpr, if asdex is installed; what it knows holds at every point."""
+        import jax.numpy as jnp
+
+        if find_spec("asdex") is None:
+            return None
+        with scope_of(xs):
+            pattern = import_module("asdex").jacobian_sparsity(
+                lambda *inputs: jnp.concatenate([jnp.ravel(y) for y in as_arrays(f(list(inputs)))]),
+                *xs,
+                argnums=tuple(range(len(xs))),
+            )
+        return np.asarray(pattern.rows), np.asarray(pattern.cols)
+
+    def sparse(self, rows: Any, columns: Any, shape: tuple[int, int], like: Any, /) -> Callable[[Any], Any]:
+        """Return what makes a `jax.experimental.sparse.BCOO` of values."""
+        import jax.numpy as jnp
+
+        del like
+        matrix = import_module("jax.experimental.sparse").BCOO
+        places = jnp.asarray(np.stack([rows, columns], axis=1).astype(np.int32))
+
+        def make(values: Any) -> Any:
+            with scope_of([values]):
+                return matrix((values, places), shape=shape, indices_sorted=True, unique_indices=True)
+
+        return make
 
     def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
         """Name what in `f`'s jaxpr lets values decide which inputs an output depends on, each once."""

@@ -232,6 +232,14 @@ class TensorflowBackend:
         """Return when all tensors have been computed."""
         tensorflow_jacobians.wait(arrays)
 
+    def sparse(self, rows: Any, columns: Any, shape: tuple[int, int], like: Any, /) -> Callable[[Any], Any]:
+        """Return what makes a `tf.SparseTensor` of values."""
+        import tensorflow as tf
+
+        del like
+        places = tf.constant(np.stack([rows, columns], axis=1), dtype=tf.int64)
+        return lambda values: tf.SparseTensor(places, values, shape)
+
     def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
         """Name what in `f`'s graph lets values decide which inputs an output depends on, each once."""
         return tensorflow_choices.choices(f, xs)

@@ -323,6 +323,17 @@ class TorchBackend:
         """Return when the CUDA devices of `arrays` have done all their work."""
         torch_products.wait(arrays)
 
+    def sparse(self, rows: Any, columns: Any, shape: tuple[int, int], like: Any, /) -> Callable[[Any], Any]:
+        """Return what makes a coalesced `torch.sparse_coo_tensor` of values."""
+        import torch
+
+        places = _placed(torch.from_numpy(np.array([rows, columns], dtype=np.int64)), like)
+
+        def make(values: Any) -> Any:
+            return torch.sparse_coo_tensor(places, values, shape, is_coalesced=True, check_invariants=False)
+
+        return make
+
     def choices(self, f: Function, xs: Sequence[Any], /) -> tuple[str, ...]:
         """Name what in `f` chooses by values at `xs`, from the operators that one evaluation runs.
 

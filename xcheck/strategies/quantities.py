@@ -6,7 +6,9 @@ A quantity knows its recipes, how large it is, what a computed one makes of a ve
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from xcheck.nesting import inputs_like, outputs_like
 from xcheck.problem import Problem
-from xcheck.protocol import Native, RealArray, supports_sparse
+from xcheck.protocol import Native, RealArray
 from xcheck.space import Space
 from xcheck.strategies.primal import Primal
 from xcheck.strategies.recipes import (
@@ -246,11 +248,29 @@ class Entries:
         return Product(matrix @ vector, abs(matrix) @ np.abs(vector))
 
     def matrix(self, result: Sequence[Native]) -> Any:
-        """Put the values into a `scipy.sparse.csr_array`."""
+        """Put the values into a `scipy.sparse.csr_array`, which shares its indices with all others made here."""
+        made = copy(self._empty)
+        made.data = np.asarray(self.primal.backend.to_numpy(result[0]))
+        return made
+
+    @cached_property
+    def _empty(self) -> Any:
         from scipy.sparse import csr_array
 
-        values = _numbers(self.primal, result[0])
-        return csr_array((values, self.pattern.indices, self.pattern.indptr), shape=self.pattern.shape)
+        pattern = self.pattern
+        indices, starts = pattern.indices.copy(), pattern.indptr.copy()
+        made = csr_array((np.zeros(pattern.nnz), indices, starts), shape=pattern.shape)
+        made.has_canonical_format = True
+        made.indices.flags.writeable = made.indptr.flags.writeable = False
+        return made
+
+    @cached_property
+    def _native_maker(self) -> Callable[[Native], Native]:
+        rows = np.repeat(np.arange(self.pattern.shape[0]), np.diff(self.pattern.indptr))
+        made: Callable[[Native], Native] = self.primal.backend.sparse(  # type: ignore[attr-defined]
+            rows, self.pattern.indices, self.pattern.shape, self.primal.xs[0]
+        )
+        return made
 
     def related(self, place: int, mode: str) -> NDArray[np.intp]:
         """Return the inputs that an output may depend on (vjp), or the outputs that depend on an input (jvp)."""
@@ -259,10 +279,7 @@ class Entries:
     def nest(self, problem: Problem, result: Sequence[Native]) -> Any:
         """Return the sparse matrix, of SciPy or of the framework."""
         del problem
-        if self.native and supports_sparse(self.primal.backend):
-            rows = np.repeat(np.arange(self.pattern.shape[0]), np.diff(self.pattern.indptr))
-            return self.primal.backend.sparse(result[0], rows, self.pattern.indices, self.pattern.shape)
-        return self.matrix(result)
+        return self._native_maker(result[0]) if self.native else self.matrix(result)
 
     def entry(self, i: int, j: int) -> str:
         """Name an entry."""

@@ -7,7 +7,7 @@ beforehand: tables are added, wider and wider, until nothing is left of any row 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 from typing import TypeAlias
 
@@ -33,6 +33,9 @@ PATIENCE = 3
 
 MOST_NUMBERS = 2**27
 """Numbers in all tables at once."""
+
+CANCELLED = 24
+"""Bits that entries may lose to cancellation and still be read off late tables."""
 
 LATE = 6
 """After so many tables the rounding of rows that are still open is measured."""
@@ -306,6 +309,7 @@ class _Recovery:
         """
         read: list[Entries] = []
         for table in self.tables:
+            table.noise = SEEN * self.rounding[self.open]
             table.restart()
         for _ in range(SWEEPS):
             before = len(read)
@@ -344,6 +348,11 @@ class _Recovery:
         if len(self.tables) == LATE and self._left() >= 2 * SAMPLES:
             self.rounding = rounding_of_rows(self.push, self.n, self.rng)
             self.products += 2 * SAMPLES
+            coarse = code_for(self.n, self.precision, self.unit * 2.0**CANCELLED)
+            widest = self.tables[-1]
+            if coarse is not None and np.max(widest.occupied()) <= widest.size // 2:
+                # rows that are not dense: more digits for entries that are small beside what they are made of
+                self.code = replace(coarse, unit=self.unit)
         return np.maximum(floor, SEEN * self.rounding[self.open])
 
 

@@ -103,6 +103,7 @@ class Table:
         size: the number of buckets.
         sums: what is left of the sums, shape (1 + digits, size, rows).
         terms: the terms that were subtracted from each bucket, added up in absolute value, shape (size, rows).
+        noise: the rounding that was seen in each row, where entries are made of terms that cancel, shape (rows,).
     """
 
     def __init__(self, size: int, n: int, code: Code, rng: np.random.Generator) -> None:
@@ -110,6 +111,7 @@ class Table:
         self.size, self.code, self.n = size, code, n
         self.weights = code.weights(n, rng)
         self._measured = np.empty((1 + code.digits, size, 0))
+        self.noise = np.zeros(0)
         self.restart()
 
     @property
@@ -126,6 +128,7 @@ class Table:
             products = np.asarray(push(self._vectors(start, stop)))
             measured[start:stop] = products if len(rows) == m else products[:, rows]
         self._measured = measured.reshape(len(self.weights), self.size, len(rows))
+        self.noise = np.zeros(len(rows))
 
     def restart(self) -> None:
         """Forget what was subtracted."""
@@ -144,6 +147,7 @@ class Table:
     def keep(self, kept: NDArray[np.bool_]) -> None:
         """Drop all other rows, until the restart that has to follow."""
         self._measured = np.ascontiguousarray(self._measured[:, :, kept])
+        self.noise = self.noise[kept]
 
     def finite(self) -> NDArray[np.bool_]:
         """Tell of each row whether no sum is infinite or NaN."""
@@ -175,6 +179,7 @@ class Table:
         cells = np.flatnonzero(self._touched)
         self._touched.reshape(-1)[cells] = False
         sums, terms = self.sums.reshape(len(self.sums), -1)[:, cells], self.terms.reshape(-1)[cells]
+        terms = terms + self.noise[cells % self.terms.shape[1]] / self.code.unit
         there = np.abs(sums[0]) > self.code.tolerance(terms)
         cells, sums, terms = cells[there], sums[:, there], terms[there]
         columns, alone = self._decode(sums, terms)
