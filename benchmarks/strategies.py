@@ -14,6 +14,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -66,7 +67,7 @@ def main(
     else:
         names = _chosen("--backend", backend, [name for name in FRAMEWORKS if is_there(name)])
         letters = _chosen("--only", only, list(QUICK))
-        options = Options(seconds, longest, True if compiled else None, seed)
+        options = Options(seconds, longest, True if compiled else None, seed=seed)
         start, load = perf_counter(), Load()
         cells = run(console, letters, names, quick, options)
         firsts = [first for name in names for first in first_results(name, seconds, seed)]
@@ -87,11 +88,11 @@ def main(
 def run(console: Console, letters: Sequence[str], names: Sequence[str], quick: bool, options: Options) -> list[Cell]:
     """Measure the workloads at all their sizes, framework by framework."""
     cells = [
-        _measured(console, workload, size, name, options)
+        _measured(console, workload, size, name, replace(options, every=place == 0))
         for name in names
         for workload in workloads()
         if workload.letter in letters
-        for size in (QUICK[workload.letter] if quick else workload.sizes)
+        for place, size in enumerate(QUICK[workload.letter] if quick else workload.sizes)
     ]
     order = {letter: i for i, letter in enumerate(QUICK)}
     return sorted(cells, key=lambda cell: order[cell.letter])

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from math import inf
 from typing import Any
 
-RIGHT, WRONG, REFUSED, LEFT_OUT = "right", "wrong", "refused", "left out"
+RIGHT, WRONG, REFUSED, LEFT_OUT, TRIAL = "right", "wrong", "refused", "left out", "seen in the trial"
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Line:
 
     Attributes:
         name, role: as in `Way`.
-        outcome: "right", "wrong", "refused" or "left out".
+        outcome: "right", "wrong", "refused", "left out" or "seen in the trial": by xcheck alone, which found it slow.
         reason: why it is not right.
         median: seconds of one run; inf if none was timed.
         low, high: the bootstrap interval of the median, or the extremes of few runs.

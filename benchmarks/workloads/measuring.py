@@ -14,7 +14,7 @@ import psutil
 from scipy.sparse import issparse
 
 import xcheck
-from workloads.cell import LEFT_OUT, REFUSED, RIGHT, WRONG, Cell, Line
+from workloads.cell import LEFT_OUT, REFUSED, RIGHT, TRIAL, WRONG, Cell, Line
 from workloads.frameworks import framework
 from workloads.other_tools import others
 from workloads.reading import of_result
@@ -23,7 +23,7 @@ from xcheck.benchmarking.memory import peak_memory
 from xcheck.raised import first_line
 from xcheck.timing import Timing, interleave
 
-LONGEST = 4.0
+LONGEST = 3.0
 """Seconds of one run: what is expected to take longer is left out."""
 
 RACED = 3.0
@@ -40,6 +40,12 @@ SHARE = 0.25
 
 UNTRIED = "not tried"
 
+SLOW = 10.0
+"""Strategies that took so many times the best in xcheck's own trial are run at the smallest size only."""
+
+ROUNDS = 4
+"""Rounds of the naive loop that tell how long the whole takes."""
+
 
 @dataclass
 class Options:
@@ -49,12 +55,14 @@ class Options:
         seconds: for the runs in turns of one workload at one size.
         longest: seconds of one run: what is expected to take longer is left out.
         compiled: what `xcheck.jacobian_function` gets.
+        every: whether strategies that are slow in its trial are run as well.
         seed: of the order.
     """
 
     seconds: float = 2.0
     longest: float = LONGEST
     compiled: bool | None = None
+    every: bool = True
     seed: int = 0
 
 
@@ -118,15 +126,22 @@ def _xcheck(cell: Cell, there: Any, f: Any, x: Any, read: Any, options: Options)
     run = chosen._ready[0].run  # what its calls do, without what is around it
     ways = [Way("xcheck", "auto", lambda: lambda: _waited(there, chosen(x)), read)]
     ways.append(Way(chosen.strategy, "native", lambda: lambda: finish(run([x], [])), read))
+    best = chosen.plan.candidates[0].seconds
     for candidate in chosen.plan.candidates[1:]:
         strategy, untried = candidate.strategy, candidate.status == UNTRIED
         if candidate.status in ("refused", "not valid") or (strategy.slow_to_compile and untried):
             outcome = LEFT_OUT if untried else REFUSED
             cell.lines.append(Line(strategy.name, "strategy", outcome, candidate.reason))
             continue
+        if not options.every and not candidate.seconds <= SLOW * best:
+            seen = LEFT_OUT if untried else TRIAL
+            cell.lines.append(Line(strategy.name, "strategy", seen, candidate.reason, candidate.seconds))
+            continue
+        by_loop = strategy.loops and not strategy.compiles
         way = Way(
             strategy.name, "strategy", _prepared(strategy, finish, x), read, _tolerance(strategy.name),
-            products=strategy.products if untried else 0, room=float(strategy.bytes_needed),
+            rounds=strategy.products * by_loop, products=strategy.products * untried,
+            room=float(strategy.bytes_needed),
         )  # fmt: skip
         ways.append(way)
     return ways
@@ -161,12 +176,15 @@ def _entered(cell: Cell, ways: list[Way], there: Any, f: Any, x: Any, truth: Any
     gradient()
     one = min(_seconds(gradient) for _ in range(2))
     value = min(_seconds(lambda: there.wait(f(x))) for _ in range(2))
+    few = there.naive(f, x, ROUNDS)
+    few()
+    a_round = min(_seconds(few) for _ in range(2)) / ROUNDS
     most = SHARE * psutil.virtual_memory().available
     entrants, auto = [], None
     for way in ways:
         line = Line(way.name, way.role, LEFT_OUT)
         cell.lines.append(line)
-        expected = way.products * one / 2 + way.values * value
+        expected = way.rounds * a_round + way.products * one / 2 + way.values * value
         if expected > options.longest:
             line.reason = f"would take {expected:.2g} s"
             continue

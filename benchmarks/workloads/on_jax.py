@@ -86,13 +86,13 @@ class Jax:
         compiled = jax.jit(jax.grad(lambda x: f(x).sum()))
         return lambda: self.wait(compiled(x))
 
-    def naive(self, f: Any, x: Any) -> Callable[[], Any]:
-        """Prepare the loop that people write: one pullback for every output, nothing compiled."""
+    def naive(self, f: Any, x: Any, most: int | None = None) -> Callable[[], Any]:
+        """Prepare the loop that people write, or the first rounds of it: a pullback for every output, eager."""
         import jax
 
         def run() -> Any:
             y, pull = jax.vjp(f, x)
-            units = self.xp.eye(y.size, dtype=y.dtype)
+            units = self.xp.eye(most or y.size, y.size, dtype=y.dtype)
             return self.wait(self.xp.stack([pull(unit.reshape(y.shape))[0].reshape(-1) for unit in units]))
 
         return run
@@ -110,7 +110,7 @@ class Jax:
         shapes = (tuple(x.shape), tuple(y.shape))
         whole, exact = of_whole(quantity, self.numpy, *shapes), of_result(quantity, self.numpy, *shapes)
         outputs, room = prod(y.shape), 16.0 * prod(x.shape) * prod(y.shape)
-        found = [Way("loop over outputs", "naive", lambda: self.naive(f, x), whole, products=outputs, room=room)]
+        found = [Way("loop over outputs", "naive", lambda: self.naive(f, x), whole, rounds=outputs, room=room)]
         if quantity == "batch":
 
             def alone(sample: Any) -> Any:

@@ -80,14 +80,14 @@ class Torch:
 
         return run
 
-    def naive(self, f: Any, x: Any) -> Callable[[], Any]:
-        """Prepare the loop that people write: one `grad` for every output."""
+    def naive(self, f: Any, x: Any, most: int | None = None) -> Callable[[], Any]:
+        """Prepare the loop that people write, or the first rounds of it: one `grad` for every output."""
         torch = self.xp
 
         def run() -> Any:
             leaf = x.detach().requires_grad_()
             outputs = f(leaf).reshape(-1)
-            rows = (torch.autograd.grad(outputs[k], leaf, retain_graph=True)[0] for k in range(len(outputs)))
+            rows = (torch.autograd.grad(outputs[k], leaf, retain_graph=True)[0] for k in range(most or len(outputs)))
             return torch.stack([row.reshape(-1) for row in rows])
 
         return run
@@ -111,10 +111,10 @@ class Torch:
         outputs, room = prod(y.shape), 16.0 * prod(x.shape) * prod(y.shape)
         diagonal = "" if quantity in ("jacobian", "sparse") else " + diagonal"
         found = [
-            Way("loop over outputs", "naive", lambda: self.naive(f, x), whole, products=outputs, room=room),
+            Way("loop over outputs", "naive", lambda: self.naive(f, x), whole, rounds=outputs, room=room),
             Way(
                 f"torch.autograd.functional.jacobian{diagonal}", "default",
-                lambda: lambda: torch.autograd.functional.jacobian(f, x), whole, products=outputs, room=room,
+                lambda: lambda: torch.autograd.functional.jacobian(f, x), whole, rounds=outputs, room=room,
             ),
         ]  # fmt: skip
         if quantity == "batch":

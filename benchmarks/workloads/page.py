@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from workloads.cell import LEFT_OUT, REFUSED, WRONG, Cell, First, Line
+from workloads.cell import LEFT_OUT, REFUSED, TRIAL, WRONG, Cell, First, Line
 from workloads.ratios import Held, every, failures, wrong
 from xcheck.benchmarking.units import seconds_text
 
@@ -27,6 +27,9 @@ fixed seed. **xcheck** is what `xcheck.jacobian_function(f, x, quantity=...)` re
 set-up (choosing, proving, compiling) is told apart. Strategies are xcheck's own gather: products of every engine, and
 every call that the framework has. Defaults, loops and what people write by hand are written without xcheck. Every
 result was first held against the derivative worked out by hand; what is wrong is called so and has no time.
+
+At the smallest size every strategy is; at the others, of those that xcheck's own trial found more than ten times slower
+than the best, only that is told.
 
 Times are medians of runs in turns (A B A B, in an order shuffled anew), in brackets times xcheck's; those in italics
 are of one or two runs alone. Compiling and first calls are not in them. What is expected to take longer than the limit
@@ -156,6 +159,7 @@ def _time(cell: Cell, key: tuple[str, str]) -> str:
 def _others(cell: Cell) -> str:
     """Say what became of the strategies that have no row."""
     slower = [line.median for line in cell.timed("strategy")[STRATEGIES:]]
+    slower += [line.median for line in cell.lines if line.outcome == TRIAL]
     parts = []
     if slower:
         parts.append(f"{len(slower)} more strategies, {seconds_text(min(slower))} to {seconds_text(max(slower))}")

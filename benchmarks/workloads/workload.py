@@ -65,7 +65,8 @@ class Way:
         prepare: returns `run()`, which returns the result and waits for it.
         numbers: brings a result into the shape of the truth.
         tolerance: what it may be off, of the largest entry.
-        products: how many gradients it takes, one by one or mapped; 0 if nobody can tell.
+        rounds: how many rounds of the naive loop it takes; 0 if nobody can tell.
+        products: how many gradients, mapped or compiled.
         values: how many values of the function.
         room: bytes that a run works in, as far as anybody can tell before.
     """
@@ -75,6 +76,7 @@ class Way:
     prepare: Callable[[], Callable[[], Any]] = field(repr=False)
     numbers: Callable[[Any], Any] = field(repr=False)
     tolerance: float = EXACT
+    rounds: int = 0
     products: int = 0
     values: int = 0
     room: float = 0.0
