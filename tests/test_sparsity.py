@@ -519,7 +519,7 @@ def test_entries_that_are_small_beside_what_they_are_made_of_are_found() -> None
     point = rng.normal(size=n)
     point[::50] = np.log(20) + 1e-5 * rng.normal(size=n // 50)  # -2 + exp(u) / 10 nearly cancels
 
-    def push(vectors: Any) -> Any:
+    def push(vectors: np.ndarray) -> np.ndarray:
         padded = np.pad(vectors, ((0, 0), (1, 1)))
         return padded[:, 2:] - 2 * vectors + padded[:, :-2] + 0.1 * np.exp(point) * vectors
 

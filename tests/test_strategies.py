@@ -325,12 +325,12 @@ def test_a_function_that_changed_since_is_noticed(torch: Any) -> None:
     def f(x: Any) -> Any:
         return x * x + (x.sum(0) if state["mixes"] else 0.0)
 
-    x = torch.tensor(X)
+    x = torch.tensor(RNG.uniform(0.5, 1.5, (500, 3)))  # so many that rows one by one cannot be the fastest
     jacobians = xcheck.jacobian_function(f, x, quantity="batch", budget=3)
     state["mixes"] = True
     with pytest.warns(UserWarning, match="Another strategy is chosen"):
         found = jacobians(x)
-    np.testing.assert_allclose(found, torch.diag_embed(2 * x + 1), atol=1e-14)
+    np.testing.assert_allclose(found, torch.diag_embed(2 * x + 1), atol=1e-13)
 
 
 # Bad input

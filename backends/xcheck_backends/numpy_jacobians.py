@@ -24,7 +24,7 @@ def engines() -> list[Engine]:
     """Return "differences" and "complex step", both pushforwards made one by one."""
     return [
         Engine("differences", "jvp", lambda *given: _looped(_by_differences, *given), loops=True, pays_from=1),
-        Engine("complex step", "jvp", lambda *given: _looped(_by_complex_step, *given), pays_from=0),
+        Engine("complex step", "jvp", lambda *given: _looped(_by_complex_step, *given), pays_from=2),
     ]
 
 

@@ -33,8 +33,8 @@ FLOOR = 16.0
 """Units of roundoff of the largest terms by which any place may differ: a function that saturates, such as tanh, has
 slopes that are rounded like its values."""
 
-BY_DIFFERENCES = 2.0**-30
-"""What takes the place of the unit roundoff where products are differences of values."""
+LOST = 3
+"""Differences of values are exact to half of the significand bits and so many more: extrapolation wins those."""
 
 Linear = Callable[[RealArray], RealArray]
 
@@ -88,8 +88,13 @@ class Plain:
             except NotImplementedError as error:
                 missing = error
         if supports_engines(primal.backend):
-            return Plain("jvp", _looped_push(primal), max(2.0**-primal.precision, BY_DIFFERENCES))
+            return Plain("jvp", _looped_push(primal), by_differences(primal))
         raise missing or NotImplementedError(f"{primal.backend.name} has no derivatives")
+
+
+def by_differences(primal: Primal) -> float:
+    """Return what takes the place of the unit roundoff where products are differences of values."""
+    return float(2.0 ** -(primal.precision / 2 + LOST))
 
 
 def _pullback_of(primal: Primal) -> Plain:

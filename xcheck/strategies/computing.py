@@ -24,6 +24,7 @@ from xcheck.strategies.sparsity import (
     given_pattern,
     sparse_strategies,
     structural_pattern,
+    whole_pattern,
 )
 from xcheck.strategies.strategy import Strategy, gather
 
@@ -32,6 +33,9 @@ MEASURED = 64
 
 FORMS = ("scipy", "native")
 """What sparse matrices may be made as."""
+
+FEW = 256
+"""Up to this many rows or columns, all of them are taken where a pattern is not found by less."""
 
 LOOKED_AT = 2**20
 """Up to this many entries, blocks of zeros are looked at for inputs that the framework calls unconnected."""
@@ -107,6 +111,8 @@ def _found(points: Sequence[Primal], seed: int) -> Pattern:
     try:
         return found_pattern(points, seed)
     except RecoveryError as error:
+        if min(points[0].m, points[0].n) <= FEW:
+            return whole_pattern(points)
         known = "" if error.nonzeros is None else f", about {error.nonzeros} of {points[0].m * points[0].n} entries"
         raise ValueError(
             f"the Jacobian of {points[0].title} is not sparse enough to pay{known} ({error}); xcheck.jacobian computes "

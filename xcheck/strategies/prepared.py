@@ -16,6 +16,7 @@ from xcheck.strategies.engines import Run
 from xcheck.strategies.once import prove
 from xcheck.strategies.plans import Plan
 from xcheck.strategies.primal import Primal
+from xcheck.strategies.probe import Probe
 from xcheck.strategies.quantities import Quantity
 from xcheck.strategies.strategy import Strategy
 
@@ -69,6 +70,12 @@ class Prepared:
         structure: of the inputs.
         varying: which of the leaves vary.
         held: which of them are arrays that are held constant.
+        statics: the other constants, with their places.
+        calls: how often it was run, the first time at the point where it was prepared.
+        seed: draws the vectors of proofs.
+        looked: whether it is known if there is a probe.
+        probe: a quick look.
+        shapes: the shapes and dtypes of the arrays, with their places.
     """
 
     quantity: Quantity
@@ -82,6 +89,8 @@ class Prepared:
     statics: tuple[tuple[int, Any], ...]
     calls: int = 1
     seed: int = 0
+    looked: bool = False
+    probe: Probe | None = None
     shapes: tuple[tuple[int, Any, Any], ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -124,7 +133,7 @@ class Prepared:
         """
         result = self.run(xs, held)
         self.calls += 1
-        if self.due:
+        if self.due and (self.whole or self.doubts(xs, held, result)):
             violation = self.violation(xs, held, result)
             if violation is not None:
                 raise AssumptionError(
@@ -137,10 +146,21 @@ class Prepared:
         return result
 
     @property
+    def whole(self) -> bool:
+        """Whether this call is one at which all of the proof is made, and not a quick look first."""
+        return self.calls & (self.calls - 1) == 0
+
+    def doubts(self, xs: Sequence[Native], held: Sequence[Native], result: Sequence[Native]) -> bool:
+        """Take a quick look at a result; whether it has to be proven."""
+        if not self.looked:
+            self.probe, self.looked = Probe.of(self.quantity.primal, self.strategy, self.seed), True
+        return self.probe is None or self.probe.doubts(self.quantity, result, xs, held)
+
+    @property
     def due(self) -> bool:
         """Whether this call is one at which the result is proven."""
         if self.recheck == "doubling":
-            return self.calls & (self.calls - 1) == 0 and bool(self.strategy.assumes or self.strategy.compiles)
+            return self.whole and bool(self.strategy.assumes or self.strategy.compiles)
         return self.recheck == "always"
 
     def violation(self, xs: Sequence[Native], held: Sequence[Native], result: Sequence[Native]) -> Violation | None:

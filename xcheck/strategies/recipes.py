@@ -187,7 +187,7 @@ def sparse_recipe(primal: Primal, mode: str, seeds: NDArray[Any], places: NDArra
     """
     xp = _namespace(primal)
     space = primal.outputs if mode == "vjp" else primal.inputs
-    native = primal.backend.from_numpy(places, like=primal.xs[0])
+    native = primal.backend.from_numpy(as_places(places), like=primal.xs[0])
 
     def cut(start: int, stop: int) -> list[NDArray[Any]]:
         return _cut_seeds(space, np.asarray(seeds[start:stop], dtype=np.float64))
@@ -198,6 +198,11 @@ def sparse_recipe(primal: Primal, mode: str, seeds: NDArray[Any], places: NDArra
         return [xp.take(xp.reshape(whole, (-1,)), native, axis=0)]
 
     return Recipe(name, mode, len(seeds), cut, _products, finish, PATTERN)
+
+
+def as_places(places: NDArray[np.int64]) -> NDArray[Any]:
+    """Return indices in 32 bits where that is enough: not every framework has 64 of them."""
+    return places.astype(np.int32) if places.max(initial=0) < 2**31 else places
 
 
 def _namespace(primal: Primal) -> Any:

@@ -17,13 +17,13 @@ from scipy.sparse import coo_array, csr_array
 
 from xcheck.protocol import Native, RealArray, supports_structure
 from xcheck.reference.grid import signed_probes
-from xcheck.strategies.certificate import BY_DIFFERENCES, Plain, engine_push
+from xcheck.strategies.certificate import Plain, engine_push
 from xcheck.strategies.colouring import Mode, colour_jacobian
 from xcheck.strategies.compression import Compression, as_pattern
 from xcheck.strategies.engines import Run, engines_of
 from xcheck.strategies.primal import Primal
 from xcheck.strategies.quantities import Entries
-from xcheck.strategies.recipes import PATTERN, Recipe, sparse_recipe
+from xcheck.strategies.recipes import PATTERN, Recipe, as_places, sparse_recipe
 from xcheck.strategies.recovery import recover_pattern
 from xcheck.strategies.strategy import Strategy, of_recipes
 
@@ -97,6 +97,24 @@ def found_pattern(points: Sequence[Primal], seed: int) -> Pattern:
     return Pattern(matrix, "found", f"pattern found by {products} products, {matrix.nnz} entries")
 
 
+def whole_pattern(points: Sequence[Primal]) -> Pattern:
+    """Take every product of the smaller side, at every point, and see where entries are."""
+    pattern: Any = None
+    products = 0
+    for point in map(_in_float64, points):
+        mode = "vjp" if point.m <= point.n else "jvp"
+        product = _many(point, mode)
+        if product is None:
+            mode = "jvp" if mode == "vjp" else "vjp"
+            product = _many(point, mode)
+        assert product is not None
+        found = product(np.eye(point.m if mode == "vjp" else point.n))
+        products += len(found)
+        matrix = csr_array((found if mode == "vjp" else found.T) != 0)
+        pattern = matrix if pattern is None else csr_array(pattern + matrix)
+    return Pattern(pattern, "found", f"pattern found by all {products} products, {pattern.nnz} entries")
+
+
 def entries_of(primal: Primal, pattern: Pattern) -> Entries:
     """Make the entries of a pattern something to compute: colours for the modes that pay."""
     return Entries(primal, pattern.matrix, _Recipes(primal, pattern.matrix).of)
@@ -155,7 +173,7 @@ def _mixed_strategies(quantity: Entries, compression: Compression) -> list[Strat
     if set(loops) != {"jvp", "vjp"}:
         return []
     xp: Any = primal.backend.namespace()  # type: ignore[attr-defined]
-    places = primal.backend.from_numpy(compression.gather, like=primal.xs[0])
+    places = primal.backend.from_numpy(as_places(compression.gather), like=primal.xs[0])
 
     def prepare() -> Run:
         runs = []
@@ -203,7 +221,7 @@ def _many(primal: Primal, mode: str) -> Callable[[RealArray], RealArray] | None:
         return None
     if plain.mode != mode:
         return None
-    if plain.unit >= BY_DIFFERENCES > 2.0**-primal.precision:
+    if plain.unit > 2.0**-primal.precision:
         return _exact(primal, plain) or (lambda vectors: np.array([plain.product(v) for v in vectors]))
     return lambda vectors: np.array([plain.product(v) for v in vectors])
 

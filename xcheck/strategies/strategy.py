@@ -37,6 +37,7 @@ class Strategy:
         default: whether it is what the framework's users call, given no advice.
         naive: whether it is the loop that the others are compared with.
         pays_from: the number of products from which its engine is the fastest of those that do not compile.
+        engine: what makes its products; None for a call of the framework's own.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Strategy:
     default: bool = False
     naive: bool = False
     pays_from: int = 1
+    engine: Engine | None = field(default=None, repr=False)
 
     @property
     def cost(self) -> str:
@@ -102,6 +104,7 @@ def _strategy(primal: Primal, quantity: Quantity, recipe: Recipe, engine: Engine
         engine.loops,
         naive=engine.loops and recipe.mode == "vjp" and recipe.count == primal.m and not recipe.assumes,
         pays_from=engine.pays_from,
+        engine=engine,
     )
 
 
