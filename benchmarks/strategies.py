@@ -10,6 +10,7 @@ status 1, where a result is wrong or a ratio that must hold does not.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shlex
 import sys
@@ -66,6 +67,8 @@ def main(
         command, around = kept["command"], kept["conditions"]
     else:
         names = _chosen("--backend", backend, [name for name in FRAMEWORKS if is_there(name)])
+        if "tensorflow" in names:  # it warns of functions that are traced anew, which is what is meant here
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
         letters = _chosen("--only", only, list(QUICK))
         options = Options(seconds, longest, True if compiled else None, seed=seed)
         start, load = perf_counter(), Load()

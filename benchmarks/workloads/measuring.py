@@ -43,6 +43,9 @@ UNTRIED = "not tried"
 SLOW = 10.0
 """Strategies that took so many times the best in xcheck's own trial are run at the smallest size only."""
 
+BYTES = 2e8
+"""Bytes of a whole Jacobian that are made in a second, about: what is large is slow whatever it takes to compute."""
+
 ROUNDS = 4
 """Rounds of the naive loop that tell how long the whole takes."""
 
@@ -184,7 +187,7 @@ def _entered(cell: Cell, ways: list[Way], there: Any, f: Any, x: Any, truth: Any
     for way in ways:
         line = Line(way.name, way.role, LEFT_OUT)
         cell.lines.append(line)
-        expected = way.rounds * a_round + way.products * one / 2 + way.values * value
+        expected = way.rounds * a_round + way.products * one / 2 + way.values * value + way.room / BYTES
         if expected > options.longest:
             line.reason = f"would take {expected:.2g} s"
             continue
