@@ -210,3 +210,34 @@ def test_one_more_product_at_every_call_is_what_a_quick_look_costs(torch: Any) -
     for _ in range(3):  # calls 5, 6 and 7: none at which the whole proof is made
         np.testing.assert_array_equal(diagonal(x), 2 * x)
     assert len(calls) == 6
+
+
+def test_the_diagonal_of_a_banded_jacobian_takes_a_few_coloured_products(backend: Any) -> None:
+    f = residual(backend.namespace())
+    u = RNG.uniform(-1, 1, 1000)
+    evaluated: list[int] = []
+
+    def counted(u: Any) -> Any:
+        evaluated.append(1)
+        return f(u)
+
+    found = backend.to_numpy(xcheck.jacobian_diagonal(counted, backend.from_numpy(u)))
+    np.testing.assert_allclose(found, 0.1 * np.exp(u) - 2, rtol=1e-7)
+    assert len(evaluated) < 1000
+    diagonal = xcheck.jacobian_function(f, backend.from_numpy(u), quantity="diagonal", budget=5)
+    for point in (u, -u, 2 * u):
+        np.testing.assert_allclose(
+            backend.to_numpy(diagonal(backend.from_numpy(point))), 0.1 * np.exp(point) - 2, rtol=1e-7
+        )
+    assert any(
+        c.strategy.name.startswith("colours") and c.status in ("chosen", "slower") for c in diagonal.plan.candidates
+    )
+
+
+def test_a_coloured_diagonal_looks_at_what_lies_outside_of_its_pattern(torch: Any) -> None:
+    def f(x: Any) -> Any:
+        return x * x + torch.where(x[0] > 50, x.flip(0), 0 * x)
+
+    diagonal = xcheck.jacobian_function(f, torch.ones(301), quantity="diagonal", strategy="colours: tape loop")
+    with pytest.raises(xcheck.AssumptionError, match="no entry lies outside of the pattern"):
+        diagonal(100 * torch.ones(301))

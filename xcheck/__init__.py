@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from xcheck.axes import layout
     from xcheck.baselines.archive import load_baseline
     from xcheck.baselines.baseline import Baseline
+    from xcheck.benchmarking.report import BenchmarkReport
+    from xcheck.benchmarks import benchmark
     from xcheck.checks import check
     from xcheck.comparison import Comparison, Entry
     from xcheck.crosschecks import crosscheck
@@ -40,6 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AssumptionError",
     "Baseline",
+    "BenchmarkReport",
     "Comparison",
     "CrossReport",
     "DerivativeError",
@@ -52,6 +55,7 @@ __all__ = [
     "Verdict",
     "backends",
     "batch_jacobian",
+    "benchmark",
     "check",
     "crosscheck",
     "estimate_diagonal",
@@ -75,6 +79,8 @@ _HOMES = {
     "baselines.archive": ("load_baseline",),
     "axes": ("layout",),
     "baselines.baseline": ("Baseline",),
+    "benchmarking.report": ("BenchmarkReport",),
+    "benchmarks": ("benchmark",),
     "checks": ("check",),
     "comparison": ("Comparison", "Entry"),
     "crosschecks": ("crosscheck",),

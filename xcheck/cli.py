@@ -115,14 +115,15 @@ def check(
 @click.option(
     "--quantity", type=click.Choice(QUANTITIES), default=QUANTITIES[0], show_default=True, help="What to make."
 )
-@click.option("--backend", multiple=True, metavar="NAME", help="A framework; repeatable. That of the inputs otherwise.")
-@click.option("--seconds", default=1.0, show_default=True, help="For timing, for every framework and size.")
+@click.option("--backend", multiple=True, metavar="NAME", help="A framework; repeatable for f(x, xp).")
+@click.option("--compiled", is_flag=True, help="Try strategies that take many seconds to compile too (torch.compile).")
+@click.option("--seconds", default=0.25, show_default=True, help="For timing, for every strategy.")
 @click.option("--seed", default=0, show_default=True, help="For randn and rand, and for the order of the runs.")
 @click.option("--plot", metavar="FILE", help="Draw speed-ups, and times against n, into a .png, .svg or .pdf file.")
 @click.option("--format", "style", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
 def bench(
-    target: str, sizes: str | None, at: tuple[str, ...], quantity: str, backend: tuple[str, ...], seconds: float,
-    seed: int, plot: str | None, style: str,
+    target: str, sizes: str | None, at: tuple[str, ...], quantity: str, backend: tuple[str, ...], compiled: bool,
+    seconds: float, seed: int, plot: str | None, style: str,
 ) -> None:  # fmt: skip
     """Find the fastest right way to a Jacobian, diagonal or Hessian of your own function.
 
@@ -136,8 +137,10 @@ def bench(
 
     Exit codes: 0 every strategy that ran is right, 1 one is wrong, 2 usage, 3 inconclusive or not run.
     """  # noqa: D301  # click looks for a backspace
+    from xcheck.console import quieten_frameworks
     from xcheck.target import TargetError, load_target
 
+    quieten_frameworks()
     try:
         _require_folder(plot)
         module, function = load_target(target)
@@ -146,7 +149,7 @@ def bench(
         raise click.UsageError(str(error)) from error
     except Exception as error:
         sys.exit(_not_run(error, style))
-    options = {"backends": list(backend) or None, "seconds": seconds, "seed": seed}
+    options = {"backends": list(backend) or None, "compiled": compiled or None, "seconds": seconds, "seed": seed}
     sys.exit(_bench(function, points, quantity, options, style, plot))
 
 

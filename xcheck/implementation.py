@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xcheck.namespaces import each_framework
+from xcheck.namespaces import WORDS, each_framework
 from xcheck.protocol import Backend, supports_view
 from xcheck.pytree import flatten, named_paths
 from xcheck.raised import first_line
@@ -51,7 +51,7 @@ class Missing:
 
 
 def read_implementations(
-    functions: Mapping[str, Any] | Function, backends: Sequence[str] | None = None
+    functions: Mapping[str, Any] | Function, backends: Sequence[str] | None = None, least: int = 2
 ) -> tuple[list[Implementation], list[Missing]]:
     """Read `{"torch": f, "numpy": (g, gradient)}`, or one function `f(x, xp)` and the backends to run it on.
 
@@ -64,18 +64,18 @@ def read_implementations(
     Raises:
         TypeError: `functions` is no mapping of strings to functions or pairs of them, and no function with a parameter
             `xp`; or `backends` is given with a mapping.
-        ValueError: a label begins with no backend's name, or there are fewer than two.
+        ValueError: a label begins with no backend's name, or there are fewer than `least`.
     """
     if not isinstance(functions, Mapping):
-        functions = each_framework(functions, backends)
+        functions = each_framework(functions, backends, least)
     elif backends is not None:
         raise TypeError(
             "backends= goes with a single function f(x, xp); a mapping names its own by its labels: "
             f"{', '.join(map(repr, functions))}."
         )
-    if len(functions) < 2:
+    if len(functions) < least:
         raise ValueError(
-            f"a cross-check compares at least two implementations; given: {len(functions)} "
+            f"this takes at least {WORDS[least]} implementations; given: {len(functions)} "
             f"({', '.join(map(repr, functions)) or 'none'}). xcheck.check checks a single one."
         )
     found: list[Implementation] = []
@@ -87,9 +87,9 @@ def read_implementations(
             found.append(Implementation(label, resolve(name), function, derivative))
         except ModuleNotFoundError as error:
             missing.append(Missing(label, str(error)))
-    if len(found) < 2:
+    if len(found) < least:
         raise ModuleNotFoundError(
-            "a cross-check compares at least two implementations, and fewer can run here: "
+            f"this takes at least {WORDS[least]} implementations, and fewer can run here: "
             + "; ".join(m.reason for m in missing)
         )
     return found, missing

@@ -15,6 +15,8 @@ from xcheck.registry import resolve
 NAMESPACE = "xp"
 """The parameter that takes the namespace."""
 
+WORDS = {1: "one", 2: "two"}
+
 
 def namespace(backend: str | Backend) -> Any:
     """Return a framework's functions under the names of the array-API standard.
@@ -32,22 +34,30 @@ def namespace(backend: str | Backend) -> Any:
     return found.namespace()
 
 
-def each_framework(function: Callable[..., Any], backends: Sequence[str] | None) -> dict[str, Callable[..., Any]]:
+def is_written_for_namespaces(function: Any) -> bool:
+    """Tell whether a function takes a namespace."""
+    return callable(function) and NAMESPACE in _parameters(function)
+
+
+def each_framework(
+    function: Callable[..., Any], backends: Sequence[str] | None, least: int = 2
+) -> dict[str, Callable[..., Any]]:
     """Turn a function that is written once into one for each framework, by the backend's name.
 
     Args:
         function: called with the inputs, and the namespace as its parameter `xp`, wherever that stands.
         backends: names of backends; all that are registered, installed and have a namespace if None.
+        least: how many there have to be.
 
     Raises:
         TypeError: the function has no parameter `xp`, or `backends` is no sequence of names.
-        ValueError: a name is unknown, given twice or without a namespace; or there are fewer than two.
+        ValueError: a name is unknown, given twice or without a namespace; or there are too few.
     """
     _require_namespace_parameter(function)
     chosen = _installed() if backends is None else _read_names(backends)
-    if len(chosen) < 2:
+    if len(chosen) < least:
         raise ValueError(
-            f"backends must name at least two of {_quoted(registered())}; "
+            f"backends must name at least {WORDS[least]} of {_quoted(registered())}; "
             + (f"given: {_quoted(chosen) or 'none'}." if backends is not None else f"installed: {_quoted(chosen)}.")
         )
     return {name: _written_for(name, function) for name in chosen}

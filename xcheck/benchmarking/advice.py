@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from xcheck.benchmarking.names import listed
 from xcheck.benchmarking.ranking import Block
 from xcheck.benchmarking.row import Outcome, Row
 from xcheck.benchmarking.units import ratio_text
+
+NAMED = {
+    Outcome.WRONG: "Wrong, do not use",
+    Outcome.NOT_VALID: "Not valid for this function",
+    Outcome.REFUSED: "Refused",
+}
+"""Those that have no place, in the closing sentences."""
+
+MOST = 4
+"""Names in one sentence."""
 
 
 def advise(found: Sequence[Block]) -> tuple[str, ...]:
@@ -16,9 +27,9 @@ def advise(found: Sequence[Block]) -> tuple[str, ...]:
     for backend, group in groupby(found, key=lambda block: block.backend):
         lines += _of_backend(backend, list(group))
     lines += _across(found)
-    for outcome, word in ((Outcome.WRONG, "Wrong, do not use"), (Outcome.REFUSED, "Refused")):
+    for outcome, word in NAMED.items():
         names = _names(found, outcome)
-        lines += [f"{word}: {', '.join(names)}."] if names else []
+        lines += [f"{word}: {listed(names)}."] if names else []
     return tuple(lines)
 
 
@@ -33,7 +44,7 @@ def _of_backend(backend: str, group: list[Block]) -> list[str]:
         last = segment[-1]
         row = _common(segment)
         where = "" if len(group) == 1 else f" {_range(segment, len(segment) == len(group))}"
-        lines.append(f"{backend}{where}: {_gain(last, row, len(group) > 1)}{_others(last, row)}.")
+        lines.append(f"{backend}{where}: {_gain(last, row, len(segment) > 1)}{_others(last, row)}.")
     return lines
 
 
@@ -82,6 +93,8 @@ def _gain(block: Block, row: Row, name_size: bool) -> str:
 def _others(block: Block, row: Row) -> str:
     """Name what cannot be told from the fastest."""
     others = [other.label for other in block.tied if other is not row]
+    if len(others) > MOST:
+        others = [*others[: MOST - 1], f"{len(others) - MOST + 1} others"]
     if not others:
         return ""
     return f"; {_join(others)} cannot be told from it"
@@ -119,6 +132,9 @@ def _names(found: Sequence[Block], outcome: Outcome) -> list[str]:
         if row.outcome is outcome:
             named.setdefault(row.strategy, []).append((row.backend, row.inputs))
     several = len({block.backend for block in found}) > 1
+    ran = {row.strategy for block in found for row in block.tried if row.outcome is not Outcome.REFUSED}
+    if len(named) > 2 and set(named) == ran:
+        return ["every strategy that ran"]
     return [f"{name}{_where(places, tried[name], several)}" for name, places in named.items()]
 
 

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from xcheck.verdict import Verdict
+from xcheck.benchmarking.row import Outcome
+
+
+class NotTried(Exception):
+    """What `prepare` raises where there is a reason not to try; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,8 @@ class Contender:
         outputs: m, how many it returns.
         prepare: makes ready for runs, which may compile, and returns the run: it makes the derivative and waits until
             that is ready. Whatever it raises is a reason to refuse.
-        verify: compares a result with the reference: the verdict, and the reason where it is not AGREE.
-        products: what one run takes in products with the derivative, such as "4 vjp".
+        verify: compares a result with the reference: what it is, and the reason where it is not RIGHT.
+        products: tells what one run takes in products with the derivative, such as "4 vjp"; asked once it is prepared.
         calls: how often the function has been evaluated or traced so far; None where nobody counts.
         call: how a user asks for it, such as "torch.func.jacrev(f)(x)"; `strategy="name"` if empty.
         naive: it is the loop that people write by hand.
@@ -33,8 +37,8 @@ class Contender:
     inputs: int
     outputs: int
     prepare: Callable[[], Callable[[], Any]]
-    verify: Callable[[Any], tuple[Verdict, str]]
-    products: str = ""
+    verify: Callable[[Any], tuple[Outcome, str]]
+    products: Callable[[], str] = str
     calls: Callable[[], int] | None = None
     call: str = ""
     naive: bool = False

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from time import perf_counter
 from typing import Any
 
-from xcheck.benchmarking.contender import Contender
+from xcheck.benchmarking.contender import Contender, NotTried
 from xcheck.benchmarking.memory import peak_memory
 from xcheck.benchmarking.progress import Progress, show_progress
 from xcheck.benchmarking.row import Outcome, Row
 from xcheck.raised import first_line
 from xcheck.timing import Clock, Run, Timing, interleave
-from xcheck.verdict import Verdict
 
-SECONDS = 1.0
-"""For timing the contenders of one backend at one size, after each has been run twice."""
+SECONDS = 0.25
+"""For timing, for every contender: those of one backend and size share what they have, after each was run twice."""
 
 LONGEST = 30.0
 """Seconds of a single run: what would take longer at a size, judged by a smaller one, is left out."""
 
-OUTCOMES = {
-    Verdict.AGREE: Outcome.RIGHT,
-    Verdict.DISAGREE: Outcome.WRONG,
-    Verdict.INCONCLUSIVE: Outcome.INCONCLUSIVE,
-}
+TIMED = (Outcome.RIGHT, Outcome.INCONCLUSIVE)
+"""Those that have no place are timed after those that have one, and take no time from them."""
 
 EXHAUSTED = ("out of memory", "resource_exhausted", "resource exhausted", "not enough memory", "unable to allocate")
 """What frameworks say, in lower case, when memory does not suffice."""
@@ -44,7 +41,7 @@ def run_contest(
 
     Args:
         contenders: of any backends and sizes.
-        seconds: for the rounds of one backend and size; see `xcheck.timing.interleave`.
+        seconds: for timing, for every contender; those of one backend and size share it, as in `interleave`.
         seed: of the order in the rounds.
         longest: seconds of a single run beyond which a strategy is left out; judged by what it took at a smaller size,
             growing as the number of inputs.
@@ -88,16 +85,17 @@ def _run_group(
         bar.say(f"{where}: verifying {contender.strategy}")
         too_long = _too_long(contender, before, longest)
         entrants.append(
-            _Entrant(contender, _row(contender, Outcome.REFUSED, too_long)) if too_long else _enter(contender, clock)
+            _Entrant(contender, _row(contender, Outcome.NOT_TRIED, too_long)) if too_long else _enter(contender, clock)
         )
         bar.advance()
-    for outcome in (Outcome.RIGHT, Outcome.INCONCLUSIVE):  # those that have no place take no time from the others
+    for outcome in TIMED:
         heat = {str(i): entrant for i, entrant in enumerate(entrants) if entrant.row.outcome is outcome}
         if not heat:
             continue
         bar.say(f"{where}: timing {len(heat)} strategies")
         runs = {key: entrant.run for key, entrant in heat.items() if entrant.run is not None}
-        timings = interleave(runs, seconds, seed, clock=clock, advance=lambda _: bar.refresh())
+        timings = interleave(runs, seconds * len(runs), seed, clock=clock, advance=lambda _: bar.refresh())
+        gc.collect()  # once: that takes longer than most runs
         for key, timing in timings.items():
             entrant = heat[key]
             bar.say(f"{where}: memory of {entrant.contender.strategy}")
@@ -116,13 +114,15 @@ def _enter(contender: Contender, clock: Clock) -> _Entrant:
         prepared = clock()
         result = run()
         done = clock()
+    except NotTried as refusal:
+        return _Entrant(contender, _row(contender, Outcome.NOT_TRIED, str(refusal)))
     except Exception as error:
         return _Entrant(contender, _row(contender, Outcome.REFUSED, _why(error)))
     outcome, reason = _verified(contender, result)
-    row = _row(contender, outcome, reason)
+    row = replace(_row(contender, outcome, reason), products=contender.products())
     row = replace(row, prepare_seconds=prepared - start, first_seconds=done - prepared)
     row = replace(row, first_calls=_difference(before, counted()))
-    return _Entrant(contender, row, None if outcome is Outcome.WRONG else run)
+    return _Entrant(contender, row, run if outcome in TIMED else None)
 
 
 def _finish(entrant: _Entrant, timing: Timing) -> Row:
@@ -139,17 +139,16 @@ def _finish(entrant: _Entrant, timing: Timing) -> Row:
         return replace(row, outcome=Outcome.REFUSED, reason=f"when it was run again: {_why(error)}")
     row = replace(row, calls=_difference(before, counted()), memory=peak.additional, memory_method=peak.method)
     outcome, reason = _verified(contender, result)
-    if outcome is Outcome.WRONG:
+    if outcome not in TIMED:
         return replace(row, outcome=outcome, reason=f"when it was run again: {reason}")
     return replace(row, timing=timing)
 
 
 def _verified(contender: Contender, result: Any) -> tuple[Outcome, str]:
     try:
-        verdict, reason = contender.verify(result)
+        return contender.verify(result)
     except Exception as error:
         return Outcome.INCONCLUSIVE, f"could not be verified: {_why(error)}"
-    return OUTCOMES[verdict], reason
 
 
 def _too_long(contender: Contender, before: Sequence[Row], longest: float) -> str:
@@ -160,11 +159,11 @@ def _too_long(contender: Contender, before: Sequence[Row], longest: float) -> st
             expected = row.median * contender.inputs / row.inputs
             if expected > longest:
                 return (
-                    f"not tried: it took {row.median:.2g} s at n = {row.inputs}, so {expected:.2g} s or more here, "
+                    f"it took {row.median:.2g} s at n = {row.inputs}, so {expected:.2g} s or more here, "
                     f"and {longest:g} s are allowed"
                 )
             return ""
-        if row.reason.startswith("not tried"):
+        if row.outcome is Outcome.NOT_TRIED and row.inputs < contender.inputs:
             return row.reason
     return ""
 
@@ -173,7 +172,7 @@ def _row(contender: Contender, outcome: Outcome, reason: str) -> Row:
     c = contender
     return Row(
         c.strategy, c.backend, c.inputs, c.outputs, outcome, reason,
-        products=c.products, call=c.call, naive=c.naive, default=c.default,
+        call=c.call, naive=c.naive, default=c.default,
     )  # fmt: skip
 
 

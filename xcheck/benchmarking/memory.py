@@ -43,7 +43,7 @@ def peak_memory(run: Callable[[], Any]) -> tuple[Any, Peak]:
     On Linux the kernel's high-water mark is reset and read, which misses nothing; elsewhere a thread looks every
     millisecond, and misses what is shorter, or what happens while it is not let in. Whatever `run` raises passes.
     """
-    gc.collect()
+    gc.collect(1)  # what earlier runs left is young
     _give_back()
     if _reset():
         before = _status("VmRSS")

@@ -30,6 +30,12 @@ WIDEST = 0.7
 LABEL = 92.0
 """Points that the text beside a bar takes."""
 
+BARS, LINES = 28, 12
+"""In one picture: what people know and the fastest are drawn, and not what lies between, where there are more."""
+
+LEAST_EACH = 4
+"""Of every framework, whatever that makes together."""
+
 SMALL = 8.0
 """Points of the labels."""
 
@@ -63,7 +69,7 @@ def draw(report: Drawn, kind: str | None, axes: Axes | None) -> Axes:
         _require_matplotlib()
         import matplotlib.pyplot as plt
 
-        size = (8.0, 4.6) if kind == "scaling" else (8.0, _height(report))
+        size = (9.0, 4.6) if kind == "scaling" else (9.0, _height(report))
         axes = plt.subplots(figsize=size, layout="constrained")[1]
     (_scaling if kind == "scaling" else _speed_ups)(report, axes)
     return axes
@@ -77,7 +83,7 @@ def save(report: Drawn, path: str | PathLike[str]) -> None:
     from matplotlib.figure import Figure
 
     both = _several_sizes(report)
-    figure = Figure(figsize=(13.0 if both else 8.0, max(_height(report), 4.8 if both else 0.0)), layout="constrained")
+    figure = Figure(figsize=(15.0 if both else 9.0, max(_height(report), 4.8 if both else 0.0)), layout="constrained")
     FigureCanvasAgg(figure)  # Matplotlib chooses the one that the suffix asks for when it saves
     panels = figure.subplots(1, 2 if both else 1, squeeze=False)[0]
     if both:
@@ -101,7 +107,7 @@ def _scaling(report: Drawn, axes: Axes) -> None:
         bars = [_bars(row) for row in rows]
         power = report.growth(backend, strategy)
         name = f"{backend}: {rows[0].label}" if several else rows[0].label
-        label = name + (f"  {_power(power)}" if power.exponent is not None else "")
+        label = name + (f"  {_power(power)}" if power.is_known else "")
         axes.errorbar(
             sizes, medians, yerr=list(zip(*bars, strict=True)), color=colour, marker=MARKS[index % len(MARKS)],
             markersize=5.5, markeredgecolor="white", markeredgewidth=0.6, linewidth=1.6,
@@ -129,7 +135,7 @@ def _speed_ups(report: Drawn, axes: Axes) -> None:
     place, names, places, reach = 0.0, [], [], [1.0]
     for block in blocks:
         baseline = block.naive or (block.ranked[-1] if block.ranked else None)
-        for row in block.rows:
+        for row in block.notable(_most(blocks)):
             names.append(row.label)
             places.append(place)
             ratio = block.speed_up(row, baseline)
@@ -192,7 +198,7 @@ def _title_blocks(axes: Axes, blocks: Sequence[Block], several: bool) -> None:
                           color=INK)  # fmt: skip
         else:
             axes.set_title(title, fontsize=SMALL + 0.5, loc="right", color=INK)
-        place += len(block.rows) + 0.9
+        place += len(block.notable(_most(blocks))) + 0.9
 
 
 def _role_colour(block: Block, row: Row) -> str:
@@ -204,9 +210,12 @@ def _role_colour(block: Block, row: Row) -> str:
 def _lines(report: Drawn) -> dict[tuple[str, str], list[Row]]:
     """Collect the right rows of every strategy, small sizes first; those fastest at the largest size come first."""
     found: dict[tuple[str, str], list[Row]] = {}
+    largest = _largest(report)
+    drawn = {(row.backend, row.strategy) for block in largest for row in block.notable(_most(largest, LINES))}
     for block in report.blocks:
         for row in block.ranked:
-            found.setdefault((row.backend, row.strategy), []).append(row)
+            if (row.backend, row.strategy) in drawn:
+                found.setdefault((row.backend, row.strategy), []).append(row)
     backends = list(dict.fromkeys(backend for backend, _ in found))
     order = sorted(found, key=lambda key: (backends.index(key[0]), found[key][-1].median or 0.0))
     return {key: sorted(found[key], key=lambda row: row.inputs) for key in order}
@@ -216,6 +225,11 @@ def _largest(report: Drawn) -> list[Block]:
     """Choose the largest size of every backend at which something is right."""
     last = {block.backend: block for block in report.blocks if block.ranked}
     return list(last.values())
+
+
+def _most(blocks: Sequence[Block], together: int = BARS) -> int:
+    """Return how many strategies of each block fit into a picture."""
+    return max(LEAST_EACH, together // max(1, len(blocks)))
 
 
 def _label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
@@ -300,7 +314,7 @@ def _dark(colour: str) -> str:
 
 def _height(report: Drawn) -> float:
     blocks = _largest(report)
-    return 1.3 + 0.26 * sum(len(block.rows) + 0.9 for block in blocks)
+    return 1.3 + 0.26 * sum(len(block.notable(_most(blocks))) + 0.9 for block in blocks)
 
 
 def _several_sizes(report: Drawn) -> bool:

@@ -15,7 +15,7 @@ SURE = 1.25
 TIE = 1.03
 """Medians closer than this factor are not told apart, however narrow their intervals are."""
 
-ORDER = (Outcome.RIGHT, Outcome.INCONCLUSIVE, Outcome.WRONG, Outcome.REFUSED)
+ORDER = (Outcome.RIGHT, Outcome.INCONCLUSIVE, Outcome.NOT_VALID, Outcome.WRONG, Outcome.REFUSED, Outcome.NOT_TRIED)
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,25 @@ class Block:
     rows: tuple[Row, ...]
 
     @property
+    def tried(self) -> tuple[Row, ...]:
+        """All but those that were not tried."""
+        return tuple(row for row in self.rows if row.outcome is not Outcome.NOT_TRIED)
+
+    @property
     def ranked(self) -> tuple[Row, ...]:
         """The right ones, the fastest first."""
         return tuple(row for row in self.rows if row.outcome is Outcome.RIGHT and row.timing is not None)
+
+    def notable(self, most: int) -> tuple[Row, ...]:
+        """Return those that were tried, without those in the middle if there are more than `most`.
+
+        Kept are the fastest, and what people know: the loop, the framework's own default, xcheck's own choice.
+        """
+        kept = [row for row in self.tried if row.naive or row.default or row.auto]
+        for row in self.tried:
+            if len(kept) < most and not any([row is other for other in kept]):
+                kept.append(row)
+        return tuple(row for row in self.tried if any([row is other for other in kept]))
 
     @property
     def fastest(self) -> Row | None:

@@ -21,9 +21,9 @@ from xcheck.benchmarking.table import (
     as_markdown,
     as_text,
     escape_markdown,
-    growth_table,
     tabulate,
 )
+from xcheck.benchmarking.units import seconds_text
 from xcheck.report.judged import Judged
 from xcheck.report.plain import plain
 from xcheck.verdict import Verdict
@@ -31,8 +31,6 @@ from xcheck.verdict import Verdict
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
-
-GROWTH_LEFT = (0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -94,16 +92,14 @@ class BenchmarkReport(Judged):
     def __str__(self) -> str:
         """Return the report as plain text: who is right, a table for every backend and size, and what to call."""
         lines = [self._headline()]
-        for table in tabulate(self.blocks):
+        for table in self._tables():
             lines += ["", *as_text(table)]
-        if self._growing():
-            lines += ["", *as_text(self._growth_table(), GROWTH_LEFT)]
         lines += ["", f"  {LEGEND}", ""]
         lines += [f"  {sentence}" for sentence in self.advice]
         lines += [f"  note      {note}" for note in self.notes]
         if self.environment:
             lines.append(f"  with      {self._surroundings()}")
-        lines.append(f"  cost      {self.seconds:.2g} s")
+        lines.append(f"  cost      {seconds_text(self.seconds)}")
         return "\n".join(lines)
 
     def to_markdown(self) -> str:
@@ -111,8 +107,7 @@ class BenchmarkReport(Judged):
         sentences = [LEGEND.replace("   ", "; "), *self.advice, *(f"Note: {note}" for note in self.notes)]
         sentences += [f"With {self._surroundings()}."] if self.environment else []
         parts = [[f"### {escape_markdown(self._headline())}"]]
-        parts += [as_markdown(table) for table in tabulate(self.blocks)]
-        parts += [as_markdown(self._growth_table(), GROWTH_LEFT)] if self._growing() else []
+        parts += [as_markdown(table) for table in self._tables()]
         parts += [[escape_markdown(sentence)] for sentence in sentences]
         return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -120,8 +115,7 @@ class BenchmarkReport(Judged):
         """Return the report as HTML, for notebooks."""
         paragraphs = [LEGEND.replace("   ", "; "), *self.advice, *(f"Note: {note}" for note in self.notes)]
         paragraphs += [f"With {self._surroundings()}."] if self.environment else []
-        tables = [as_html(table) for table in tabulate(self.blocks)]
-        tables += [as_html(self._growth_table(), GROWTH_LEFT)] if self._growing() else []
+        tables = [as_html(table) for table in self._tables()]
         told = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
         return f"<div><p><b>{escape(self._headline())}</b></p>{''.join(tables)}{told}</div>"
 
@@ -186,13 +180,8 @@ class BenchmarkReport(Judged):
     def _contenders(self) -> list[tuple[str, str]]:
         return list(dict.fromkeys((row.backend, row.strategy) for block in self.blocks for row in block.rows))
 
-    def _growing(self) -> bool:
-        """Tell whether there is anything to say about growth: a second size."""
-        return len({row.inputs for row in self.rows}) > 1
-
-    def _growth_table(self) -> Table:
-        right = {(row.backend, row.strategy) for row in self.rows if row.outcome is Outcome.RIGHT}
-        return growth_table([(b, s, str(self.growth(b, s))) for b, s in self._contenders() if (b, s) in right])
+    def _tables(self) -> list[Table]:
+        return tabulate(self.blocks, self.growth)
 
     def _headline(self) -> str:
         counts = [(sum(row.outcome is outcome for row in self.rows), outcome) for outcome in Outcome]

@@ -7,14 +7,22 @@ from enum import Enum
 
 from xcheck.timing import Timing
 
+AUTO = "xcheck auto"
+"""What tables call the strategy that `xcheck.jacobian_function` chooses."""
+
 
 class Outcome(Enum):
-    """What a contender is: only those that are right are ranked."""
+    """What a contender is: only those that are right are ranked.
+
+    NOT_VALID is one that relies on something that this function does not keep to.
+    """
 
     RIGHT = "right"
     INCONCLUSIVE = "inconclusive"
+    NOT_VALID = "not valid"
     WRONG = "wrong"
     REFUSED = "refused"
+    NOT_TRIED = "not tried"
 
     def __str__(self) -> str:
         """Return the word."""
@@ -30,7 +38,7 @@ class Row:
         backend: the framework.
         inputs: n, how many numbers the function takes.
         outputs: m, how many it returns.
-        outcome: right, wrong, inconclusive, or refused: it raised, or was not tried.
+        outcome: right, wrong, inconclusive, or refused: it raised.
         reason: why it is not right.
         prepare_seconds: what preparing took; None if it failed.
         first_seconds: what the first run took, which may compile.
@@ -62,6 +70,11 @@ class Row:
     call: str = ""
     naive: bool = False
     default: bool = False
+
+    @property
+    def auto(self) -> bool:
+        """Whether it is what xcheck chooses."""
+        return self.strategy == AUTO
 
     @property
     def median(self) -> float | None:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
+KNOWN = 0.5
+"""Half width of an exponent's interval from which on it says nothing."""
+
 LEAST = 3
 """Sizes that a line with an uncertainty needs."""
 
@@ -28,6 +31,11 @@ class Growth:
     uncertainty: float | None = None
     sizes: tuple[int, ...] = ()
     reason: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the exponent is known to a half."""
+        return self.uncertainty is not None and self.uncertainty <= KNOWN
 
     def __str__(self) -> str:
         """Return the power, or why there is none."""

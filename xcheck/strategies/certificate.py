@@ -88,13 +88,13 @@ class Plain:
             except NotImplementedError as error:
                 missing = error
         if supports_engines(primal.backend):
-            return Plain("jvp", _looped_push(primal), by_differences(primal))
+            return Plain("jvp", _looped_push(primal), by_differences(primal.precision))
         raise missing or NotImplementedError(f"{primal.backend.name} has no derivatives")
 
 
-def by_differences(primal: Primal) -> float:
+def by_differences(precision: int) -> float:
     """Return what takes the place of the unit roundoff where products are differences of values."""
-    return float(2.0 ** -(primal.precision / 2 + LOST))
+    return float(2.0 ** -(precision / 2 + LOST))
 
 
 def _pullback_of(primal: Primal) -> Plain:

@@ -11,12 +11,14 @@ import numpy as np
 
 from xcheck.problem import Problem
 from xcheck.protocol import Native, supports_engines, supports_jvp, supports_namespace, supports_sparse, supports_vjp
+from xcheck.strategies.banded import banded_strategies
 from xcheck.strategies.gradients import gradient_of
 from xcheck.strategies.memory import memory_limit, require_fits
 from xcheck.strategies.once import Computed, compute_by, compute_once
 from xcheck.strategies.primal import Primal
-from xcheck.strategies.quantities import QUANTITIES, Entries, Quantity, pairs_up, quantity_named
+from xcheck.strategies.quantities import QUANTITIES, Batch, Diagonal, Entries, Quantity, pairs_up, quantity_named
 from xcheck.strategies.recovery import RecoveryError
+from xcheck.strategies.replicated import replicated_strategies
 from xcheck.strategies.sparsity import (
     Pattern,
     entries_of,
@@ -77,7 +79,14 @@ def compute_quantity(
 
 def strategies_for(quantity: Quantity, limit: int, single: bool = False) -> list[Strategy]:
     """List all strategies for a quantity; without those that are no use for a single result if that is wanted."""
-    return sparse_strategies(quantity, limit) if isinstance(quantity, Entries) else gather(quantity, limit, single)
+    if isinstance(quantity, Entries):
+        return sparse_strategies(quantity, limit)
+    found = gather(quantity, limit, single)
+    if isinstance(quantity, Batch):
+        found += replicated_strategies(quantity, single)
+    if isinstance(quantity, Diagonal):
+        found += [s for s in banded_strategies(quantity, limit) if not (single and s.compiles)]
+    return found
 
 
 def sparse_quantity(

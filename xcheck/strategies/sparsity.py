@@ -74,8 +74,13 @@ def structural_pattern(primal: Primal) -> Pattern | None:
     return Pattern(matrix, "structural", f"pattern read off the program, {matrix.nnz} entries, valid at every point")
 
 
-def found_pattern(points: Sequence[Primal], seed: int) -> Pattern:
+def found_pattern(points: Sequence[Primal], seed: int, limit: int | None = None) -> Pattern:
     """Find the pattern by products at every point, in float64 where the function allows it.
+
+    Args:
+        points: the function at the points.
+        seed: of the vectors.
+        limit: products at one point that are still worth it; half of the smaller side if None.
 
     Raises:
         RecoveryError: the Jacobian is too dense for that to pay.
@@ -84,7 +89,7 @@ def found_pattern(points: Sequence[Primal], seed: int) -> Pattern:
     shape = (wide[0].m, wide[0].n)
     pushes, pulls = [_many(point, "jvp") for point in wide], [_many(point, "vjp") for point in wide]
     precision = 53 if wide[0].precision == 53 else 24
-    options: dict[str, Any] = {"precision": precision, "seed": seed}
+    options: dict[str, Any] = {"precision": precision, "seed": seed, "limit": limit}
     if all(pushes):
         helping = _all(pulls) if all(pulls) else ()
         found = recover_pattern(_all(pushes), shape, pulls=helping, **options)

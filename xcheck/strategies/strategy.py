@@ -102,7 +102,11 @@ def _strategy(primal: Primal, quantity: Quantity, recipe: Recipe, engine: Engine
         engine.compiles,
         engine.slow_to_compile,
         engine.loops,
-        naive=engine.loops and recipe.mode == "vjp" and recipe.count == primal.m and not recipe.assumes,
+        naive=engine.loops
+        and not engine.compiles
+        and recipe.mode == "vjp"
+        and recipe.count == primal.m
+        and not recipe.assumes,
         pays_from=engine.pays_from,
         engine=engine,
     )
