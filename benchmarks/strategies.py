@@ -44,7 +44,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 @click.command()
 @click.option("--only", default="", help="Letters of workloads, separated by commas; all if empty.")
 @click.option("--backend", default="", help="Frameworks, separated by commas; all that are installed if empty.")
-@click.option("--seconds", default=2.0, show_default=True, help="For timing in turns one size in one framework.")
+@click.option("--seconds", default=1.0, show_default=True, help="For timing in turns one size in one framework.")
 @click.option("--longest", default=LONGEST, show_default=True, help="Seconds of one run; longer ones are left out.")
 @click.option("--quick", is_flag=True, help="Small sizes.")
 @click.option("--compiled", is_flag=True, help="Try compilers that take long, too: torch.compile.")

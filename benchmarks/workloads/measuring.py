@@ -23,13 +23,13 @@ from xcheck.benchmarking.memory import peak_memory
 from xcheck.raised import first_line
 from xcheck.timing import Timing, interleave
 
-LONGEST = 3.0
+LONGEST = 2.0
 """Seconds of one run: what is expected to take longer is left out."""
 
 RACED = 3.0
 """Ways within so many times the fastest are timed in turns; so are those that ratios are made of."""
 
-SLOWEST = 2.0
+SLOWEST = 1.0
 """Seconds of one run from which on its first two do."""
 
 HEADS = 4
@@ -43,7 +43,7 @@ UNTRIED = "not tried"
 SLOW = 10.0
 """Strategies that took so many times the best in xcheck's own trial are run at the smallest size only."""
 
-BYTES = 2e8
+BYTES = 1e8
 """Bytes of a whole Jacobian that are made in a second, about: what is large is slow whatever it takes to compute."""
 
 ROUNDS = 4
@@ -62,7 +62,7 @@ class Options:
         seed: of the order.
     """
 
-    seconds: float = 2.0
+    seconds: float = 1.0
     longest: float = LONGEST
     compiled: bool | None = None
     every: bool = True

@@ -11,7 +11,7 @@ from workloads.cell import Cell, Line
 from xcheck.benchmarking.units import seconds_text
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F6000")
-MARKS = "sD^vP*X"
+MARKS = "sD^vP*Xph<"
 PANEL = 3.3, 4.9
 LEGEND = 9
 """Lines of a panel's legend at most: the slowest tools are left out."""
