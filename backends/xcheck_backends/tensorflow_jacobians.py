@@ -51,13 +51,17 @@ def own_calls(quantity: str) -> tuple[OwnCall, ...]:
     if quantity not in _PIECES:
         return ()
     name, pieces = _PIECES[quantity]
-    serial = f"{name}(experimental_use_pfor=False)"
+    serial, alone = f"{name}(experimental_use_pfor=False)", quantity == "batch"  # which sums over the samples
+
+    def call(name: str, prepare: Callable[..., Run], **more: bool) -> OwnCall:
+        return OwnCall(name, "vjp", prepare, samples_alone=alone, **more)
+
     return (
-        OwnCall(name, "vjp", _own(pieces, pfor=True), default=True),
-        OwnCall(serial, "vjp", _own(pieces, pfor=False)),
-        OwnCall(f"tf.function({name})", "vjp", _own(pieces, pfor=True, options={}), compiles=True),
-        OwnCall(f"tf.function({serial})", "vjp", _own(pieces, pfor=False, options={}), compiles=True),
-        OwnCall(f"tf.function({name}, jit_compile=True)", "vjp", _own(pieces, pfor=True, options=XLA), compiles=True),
+        call(name, _own(pieces, pfor=True), default=True),
+        call(serial, _own(pieces, pfor=False)),
+        call(f"tf.function({name})", _own(pieces, pfor=True, options={}), compiles=True),
+        call(f"tf.function({serial})", _own(pieces, pfor=False, options={}), compiles=True),
+        call(f"tf.function({name}, jit_compile=True)", _own(pieces, pfor=True, options=XLA), compiles=True),
     )
 
 

@@ -156,7 +156,7 @@ def _functional(options: dict[str, Any], f: FlatMap, _xs: Arrays, _held: Arrays)
 
     def run(xs: Arrays, held: Arrays) -> list[Any]:
         with recording(), missing_rules():
-            return list(mapper(whole, xs, held))
+            return [block.detach() for block in mapper(whole, xs, held)]  # parameters of a closure record tangents
 
     if not forward:
         return run

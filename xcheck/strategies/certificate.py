@@ -31,7 +31,13 @@ SAMPLES = 8
 
 FLOOR = 16.0
 """Units of roundoff of the largest terms by which any place may differ: a function that saturates, such as tanh, has
-slopes that are rounded like its values."""
+slopes that are rounded like its values. What is excused by this alone must not come from beside what is assumed."""
+
+ISOLATIONS = 8
+"""Products that tell so: one that comes from beside is overlooked by each with probability 1/2 at most."""
+
+ISOLATED = 256
+"""How many places are looked at so, those of the largest share of their own terms first."""
 
 LOST = 3
 """Differences of values are exact to half of the significand bits and so many more: extrapolation wins those."""
@@ -169,10 +175,21 @@ def find_wrong_row(
         expected, (value, terms) = plain.product(one), quantity.product(result, one, plain.mode)
         largest = np.max(np.abs(expected[places]), initial=0.0)
         bound = UNITS * plain.unit * np.maximum(terms, largest)
-        wrong = places[~(np.abs(value - expected) <= bound)[places] & ~(np.isnan(value) & np.isnan(expected))[places]]
+        wrong = _apart(value, expected, bound, places)
+        if len(wrong):
+            bound = np.maximum(bound, MEASURED * _rounding(plain, one, expected))
+            wrong = _apart(value, expected, bound, places)
         if len(wrong):
             return _violation(quantity, result, plain, int(i), int(wrong[0]))
     return None
+
+
+def _apart(value: RealArray, expected: RealArray, bound: RealArray, places: Places) -> Places:
+    """Return those of the places in which two products differ by more than the bound."""
+    with np.errstate(invalid="ignore"):
+        same = (np.abs(value - expected) <= bound) | (value == expected) | (np.isnan(value) & np.isnan(expected))
+    wrong: Places = places[~same[places]]
+    return wrong
 
 
 def _wrong_places(quantity: Quantity, result: Sequence[Native], plain: Plain, vector: RealArray) -> Places:
@@ -185,10 +202,31 @@ def _wrong_places(quantity: Quantity, result: Sequence[Native], plain: Plain, ve
         if np.all(same | (apart <= bound)):
             return np.zeros(0, np.intp)
         bound = np.maximum(bound, MEASURED * _rounding(plain, vector, expected))
-        bound = np.maximum(bound, FLOOR * plain.unit * np.max(terms, initial=0.0, where=np.isfinite(terms)))
-        excess = np.where(same | (apart <= bound), 0.0, np.where(np.isfinite(apart), apart, np.inf))
+        floor = FLOOR * plain.unit * np.max(terms, initial=0.0, where=np.isfinite(terms))
+        excess = np.where(same | (apart <= np.maximum(bound, floor)), 0.0, np.where(np.isfinite(apart), apart, np.inf))
+        if quantity.assumes and not np.any(excess):
+            share = np.where(same | (apart <= bound), 0.0, apart / np.maximum(bound, np.finfo(float).tiny))
+            excused = np.argsort(-share, kind="stable")[: min(ISOLATED, np.count_nonzero(share))]
+            return _from_beside(quantity, plain, vector, bound, excused)
     order = np.argsort(-excess, kind="stable")
     return order[excess[order] > 0]
+
+
+def _from_beside(quantity: Quantity, plain: Plain, vector: RealArray, bound: RealArray, places: Places) -> Places:
+    """Return those of the places that get something from entries of the vector that they should not depend on.
+
+    Each product leaves out what a random half of the places may depend on, and should be zero at those.
+    """
+    found = np.zeros(len(bound))
+    rng = np.random.default_rng(len(places))
+    for _ in range(ISOLATIONS if len(places) else 0):
+        half = rng.permutation(places)[: (len(places) + 1) // 2]
+        alone = vector.copy()
+        for place in half:
+            alone[quantity.related(int(place), _opposite(plain.mode))] = 0.0
+        found[half] = np.fmax(found[half], np.abs(plain.product(alone)[half]))
+    wrong: Places = places[found[places] > bound[places]]
+    return wrong[np.argsort(-found[wrong], kind="stable")]
 
 
 def _rounding(plain: Plain, vector: RealArray, expected: RealArray) -> RealArray:
@@ -212,7 +250,10 @@ def _locate(quantity: Quantity, result: Sequence[Native], plain: Plain, vector: 
         return _violation(quantity, result, plain, other, beside)
     suspects = np.setdiff1d(np.arange(len(vector)), quantity.related(place, _opposite(plain.mode)))
     if len(suspects):
-        other = _halved(quantity, result, plain, vector, place, suspects)
+        suspect = _halved(quantity, result, plain, vector, place, suspects)
+        shown = _violation(quantity, result, plain, suspect, place)
+        if shown.found != shown.claimed:
+            return shown
     return _violation(quantity, result, plain, other, place)
 
 

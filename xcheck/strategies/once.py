@@ -126,12 +126,29 @@ def compute_by(quantity: Quantity, strategy: Strategy, seed: int) -> Computed:
 
 
 def prove(quantity: Quantity, strategy: Strategy, result: Sequence[Native], seed: int) -> Violation | None:
-    """Hold a result against plain products, unless it was made of nothing else; None if nothing is wrong."""
+    """Hold a result against plain products, unless it was made of nothing else; None if nothing is wrong.
+
+    Raises:
+        RuntimeError: a framework's own call gave arrays of other shapes.
+    """
+    if strategy.own:
+        require_shapes(quantity, result)
     if strategy.loops and not strategy.assumes:
         return None
     if quantity.assumes and not strategy.assumes:  # entries outside of it are left out on purpose
         return find_wrong_row(quantity.primal, quantity, result, seed, mode=strategy.mode)
     return find_violation(quantity.primal, quantity, result, seed, mode=strategy.mode)
+
+
+def require_shapes(quantity: Quantity, result: Sequence[Native]) -> None:
+    """Refuse a result of other shapes: that of a function that makes something else of a batch of one, say.
+
+    Raises:
+        RuntimeError: with both.
+    """
+    found, due = [tuple(int(size) for size in block.shape) for block in result], quantity.shapes()
+    if found != due:
+        raise RuntimeError(f"gave shapes {', '.join(map(str, found))}, and {', '.join(map(str, due))} are due")
 
 
 def promising(quantity: Quantity, strategies: Sequence[Strategy], order: Sequence[str] = ()) -> list[Strategy]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xcheck.protocol import Native, supports_choices
 from xcheck.pytree import Structure
@@ -25,6 +26,9 @@ FLAT = "(flat pieces)"
 
 SCATTERED = 3
 """Points around the given one at which an assumption is proven as well."""
+
+REDRAWN = 2
+"""Times that what is held constant is given other values, to see whether an assumption rests on them."""
 
 RECHECKS = ("doubling", "always", "never")
 
@@ -91,7 +95,7 @@ class Prepared:
     seed: int = 0
     looked: bool = False
     probe: Probe | None = None
-    shapes: tuple[tuple[int, Any, Any], ...] = field(default=())
+    shapes: tuple[tuple[int, Any, Any, Any], ...] = field(default=())
 
     def __post_init__(self) -> None:
         """Note what the arrays look like."""
@@ -99,7 +103,7 @@ class Prepared:
             *zip(self.varying, self.quantity.primal.xs, strict=True),
             *zip(self.held, self.quantity.primal.held, strict=True),
         ]
-        self.shapes = tuple((place, array.shape, array.dtype) for place, array in natives)
+        self.shapes = tuple((place, array.shape, array.dtype, _device(array)) for place, array in natives)
         self.kind = type(self.quantity.primal.xs[0])
         primal = self.quantity.primal
         self.bare = (
@@ -113,17 +117,32 @@ class Prepared:
 
     def is_like(self, x: Any) -> bool:
         """Tell whether an array is like the one input that it was prepared for."""
-        _, shape, dtype = self.shapes[0]
-        return type(x) is self.kind and x.shape == shape and x.dtype == dtype
+        _, shape, dtype, device = self.shapes[0]
+        return type(x) is self.kind and x.shape == shape and x.dtype == dtype and _device(x) == device
 
     def fits(self, leaves: Sequence[Any]) -> bool:
         """Tell whether leaves are arrays of the shapes and dtypes that it was prepared for, and the same constants."""
+        return self.fits_arrays(leaves) and all(_same(leaves[place], value) for place, value in self.statics)
+
+    def fits_arrays(self, leaves: Sequence[Any]) -> bool:
+        """Tell so of the arrays alone, whatever the constants that are none."""
         owns = self.quantity.primal.backend.owns
-        for place, shape, dtype in self.shapes:
+        for place, shape, dtype, device in self.shapes:
             leaf = leaves[place]
-            if not owns(leaf) or leaf.shape != shape or leaf.dtype != dtype:
+            if not owns(leaf) or leaf.shape != shape or leaf.dtype != dtype or _device(leaf) != device:
                 return False
-        return all(_same(leaves[place], value) for place, value in self.statics)
+        return True
+
+    def with_numbers(self, leaves: Sequence[Any]) -> Sequence[Any]:
+        """Turn plain numbers where arrays vary into arrays, as they were turned when it was prepared."""
+        backend = self.quantity.primal.backend
+        plain = [i for i in self.varying if isinstance(leaves[i], (float, np.floating)) and not backend.owns(leaves[i])]
+        if not plain:
+            return leaves
+        given = list(leaves)
+        for i in plain:
+            given[i] = backend.from_numpy(np.asarray(given[i]))
+        return given
 
     def compute(self, xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
         """Run it, and prove it again where that is due.
@@ -210,6 +229,40 @@ def scattered(primal: Primal, count: int, seed: int) -> list[Primal]:
         moved = point * rng.choice([-1.0, 0.5, 1.0, 2.0], len(point)) + typical * rng.uniform(-0.5, 0.5, len(point))
         points.append(primal.at(primal.to_native(moved), primal.held))
     return points
+
+
+def held_violation(quantity: Quantity, strategy: Strategy, run: Run, seed: int) -> Violation | None:
+    """Prove an assumption with other values of what is held constant: a mask, an index, weights.
+
+    Values at which the function raises, or is not finite, say nothing.
+    """
+    primal = quantity.primal
+    rng = np.random.default_rng((seed, 20))
+    for _ in range(REDRAWN if primal.held else 0):
+        try:
+            held = [primal.backend.from_numpy(_redrawn(primal.backend.to_numpy(h), rng), like=h) for h in primal.held]
+            violation = prove(at(quantity, primal.xs, held), strategy, run(primal.xs, held), seed)
+        except Exception:
+            continue
+        if violation is not None and np.isfinite(violation.found):
+            return violation
+    return None
+
+
+def _redrawn(array: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """Return other values of the kind that an array has: integers of its own, so that indices stay in range."""
+    if array.dtype.kind == "b":
+        return np.asarray(rng.integers(0, 2, array.shape) == 1)
+    if array.dtype.kind not in "fcV" or not array.size:
+        return np.asarray(rng.choice(array.reshape(-1), array.shape)) if array.size else array
+    sizes = np.abs(array.astype(np.float64))
+    typical = float(np.median(sizes[sizes > 0])) if np.any(sizes > 0) else 1.0
+    moved = array * rng.choice([0.5, 1.0, 2.0], array.shape) + typical * rng.uniform(-0.5, 0.5, array.shape)
+    return np.asarray(moved).astype(array.dtype)
+
+
+def _device(array: Any) -> Any:
+    return getattr(array, "device", None)
 
 
 def _same(value: Any, other: Any) -> bool:

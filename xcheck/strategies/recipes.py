@@ -123,7 +123,8 @@ def apart_recipe(primal: Primal, mode: str) -> Recipe:
     def reduce(products: Sequence[Native], seeds: Sequence[Native]) -> list[Native]:
         own = [xp.sum(xp.reshape(s, (s.shape[0], size, -1)), axis=2) for s in seeds]
         whose = xp.reshape(sum(own[1:], own[0]), (seeds[0].shape[0], size, 1))
-        return [xp.sum(xp.reshape(p, (p.shape[0], size, -1)) * whose, axis=1) for p in products]
+        cubes = [xp.reshape(p, (p.shape[0], size, -1)) for p in products]
+        return [xp.sum(xp.where(whose != 0, cube, xp.zeros_like(cube)), axis=1) for cube in cubes]
 
     def finish(parts: Sequence[Native]) -> list[Native]:
         found = {}
@@ -151,7 +152,7 @@ def diagonal_recipe(primal: Primal, mode: str) -> Recipe:
 
     def reduce(products: Sequence[Native], seeds: Sequence[Native]) -> list[Native]:
         flat = [(xp.reshape(p, (p.shape[0], -1)), xp.reshape(s, (p.shape[0], -1))) for p, s in _zipped(products, seeds)]
-        terms = [xp.sum(p * s, axis=1) for p, s in flat]
+        terms = [xp.sum(xp.where(s != 0, p, xp.zeros_like(p)), axis=1) for p, s in flat]
         return [sum(terms[1:], terms[0])]
 
     def finish(parts: Sequence[Native]) -> list[Native]:

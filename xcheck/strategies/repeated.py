@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,22 @@ from xcheck.strategies.certificate import Plain
 from xcheck.strategies.computing import find_strategy, quantity_of, sparse_quantity, strategies_for, why_no_strategy
 from xcheck.strategies.memory import memory_limit, require_fits
 from xcheck.strategies.plans import Plan
-from xcheck.strategies.prepared import FLAT, Options, Prepared, choices_of, scattered, scattered_violation
+from xcheck.strategies.prepared import (
+    FLAT,
+    Options,
+    Prepared,
+    choices_of,
+    held_violation,
+    scattered,
+    scattered_violation,
+)
 from xcheck.strategies.primal import Primal
 from xcheck.strategies.quantities import Quantity
 from xcheck.strategies.strategy import Strategy
 from xcheck.strategies.trial import Trial, try_out
+
+KEPT = 16
+"""Preparations for other shapes and constants that are kept, the latest ones."""
 
 
 class JacobianFunction:
@@ -58,15 +70,21 @@ class JacobianFunction:
 
     def prepare(self, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Prepared:
         """Choose, prove and compile for arrays of these shapes; costs a trial."""
+        ready = self._kept(self._prepared(inputs, kwargs, self._options))
+        self.plan = ready.plan
+        return ready
+
+    def _prepared(self, inputs: Sequence[Any], kwargs: dict[str, Any], options: Options) -> Prepared:
         call = read_call(self._f, inputs, kwargs, self._backend, self._wrt)
-        with pinned(call.backend, self._options.seed) as rewind, np.errstate(all="ignore"):
+        with pinned(call.backend, options.seed) as rewind, np.errstate(all="ignore"):
             problem = Problem.at(call, rewind)
-            reason = why_no_strategy(problem, self._options.quantity)
+            reason = why_no_strategy(problem, options.quantity)
             if reason:
                 raise NotImplementedError(f"{problem.call.title} cannot be prepared: {reason}.")
-            ready = prepared_for(problem, self._options)
-        self._ready.insert(0, ready)
-        self.plan = ready.plan
+            return prepared_for(problem, options)
+
+    def _kept(self, ready: Prepared) -> Prepared:
+        self._ready = [ready, *self._ready[: KEPT - 1]]
         return ready
 
     def _general(self, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -78,12 +96,25 @@ class JacobianFunction:
             args = inputs if bound is None else (bound.values, *inputs)
         leaves, structure = flatten((args, kwargs))
         leaves = [_converted(leaf, first.backend) for leaf in leaves]
+        alike: Prepared | None = None
         for ready in self._ready:
-            if ready.structure.same_as(structure) and ready.fits(leaves):
-                return self._computed(ready, [leaves[i] for i in ready.varying], [leaves[i] for i in ready.held])
-        ready = self.prepare(inputs, kwargs)
+            if not ready.structure.same_as(structure):
+                continue
+            given = ready.with_numbers(leaves)
+            if ready.fits(given):
+                return self._computed(ready, [given[i] for i in ready.varying], [given[i] for i in ready.held])
+            alike = ready if alike is None and ready.fits_arrays(given) else alike
+        ready = self._restated(alike, inputs, kwargs) if alike is not None else self.prepare(inputs, kwargs)
         primal = ready.quantity.primal
         return self._computed(ready, primal.xs, primal.held)
+
+    def _restated(self, alike: Prepared, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Prepared:
+        """Prepare the same strategy for other constants, without a trial; choose anew if it is not valid there."""
+        try:
+            ready = self._prepared(inputs, kwargs, replace(self._options, strategy=alike.strategy.name))
+        except Exception:
+            return self.prepare(inputs, kwargs)
+        return self._kept(replace(ready, plan=alike.plan))
 
     def _computed(self, ready: Prepared, xs: Sequence[Native], held: Sequence[Native]) -> Any:
         try:
@@ -100,12 +131,12 @@ class JacobianFunction:
     ) -> Sequence[Native]:
         """Choose anew at a point that showed that the strategy is not valid."""
         warnings.warn(f"{error} Another strategy is chosen.", stacklevel=5)
-        self._ready.remove(ready)
         call = ready.quantity.primal.problem.call
         leaves = {**dict(zip(ready.varying, xs, strict=True)), **dict(zip(ready.held, held, strict=True))}
         full = [leaves.get(i, leaf.value) for i, leaf in enumerate(call.leaves)]
         args, kwargs = call.structure.unflatten(full)
         again = self.prepare(args[1:] if call.is_module else args, kwargs)
+        self._ready = [other for other in self._ready if other is not ready]
         return again.run(xs, held)
 
 
@@ -161,7 +192,7 @@ def choose(
             break
         violation = scattered_violation(quantity, chosen, trial.run, options.seed)
         if violation is None:
-            recheck = _recheck(quantity, options, notes)
+            recheck = _recheck(quantity, chosen, trial, options, notes)
             break
         if options.strategy != "auto":
             raise AssumptionError(quantity.primal.title, chosen.name, chosen.assumes, violation, "")
@@ -172,14 +203,17 @@ def choose(
     return _prepared(quantity, trial, recheck, limit, options, notes)
 
 
-def _recheck(quantity: Quantity, options: Options, notes: list[str]) -> str:
-    deciding = [choice for choice in choices_of(quantity) if not choice.endswith(FLAT)]
-    if not deciding or options.recheck != "doubling":
+def _recheck(quantity: Quantity, chosen: Strategy, trial: Trial, options: Options, notes: list[str]) -> str:
+    if options.recheck != "doubling":
         return options.recheck
-    notes.append(
-        f"values decide what outputs depend on ({', '.join(deciding[:3])}), so that every call is proven; "
-        "recheck='doubling' was asked for, 'never' leaves it out"
-    )
+    deciding = [choice for choice in choices_of(quantity) if not choice.endswith(FLAT)]
+    if deciding:
+        reason = f"values decide what outputs depend on ({', '.join(deciding[:3])})"
+    elif violation := held_violation(quantity, chosen, trial.run, options.seed):
+        reason = f"what is held constant decides what outputs depend on (of other values, {violation})"
+    else:
+        return options.recheck
+    notes.append(f"{reason}, so that every call is proven; recheck='doubling' was asked for, 'never' leaves it out")
     return "always"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -87,6 +89,17 @@ def _order(strategy: Strategy) -> tuple[Any, ...]:
     return strategy.slow_to_compile, *effort(strategy)
 
 
+@contextmanager
+def _unwarned(strategy: Strategy) -> Iterator[None]:
+    """Keep back what the function warns of where it is given a batch of one, which is no user's doing."""
+    if not (strategy.own and strategy.assumes):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 @dataclass
 class _Contest:
     quantity: Quantity
@@ -96,7 +109,8 @@ class _Contest:
     seed: int
     candidates: list[Candidate] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
-    failed: dict[str, Violation] = field(default_factory=dict)
+    failed: dict[tuple[str, bool], Violation] = field(default_factory=dict)
+    """By what does not hold, and whether it was seen by an own call: that may treat a batch of one otherwise."""
     missing: NotImplementedError | None = None
 
     def __post_init__(self) -> None:
@@ -134,7 +148,7 @@ class _Contest:
             return f"needs about {show_bytes(strategy.bytes_needed)}, more than {show_bytes(self.limit)}"
         if strategy.assumes and self.quantity.primal.precision < LEAST_PRECISION:
             return f"cannot be proven in a precision of {self.quantity.primal.precision} bits: {strategy.assumes}"
-        if strategy.assumes in self.failed:
+        if {(strategy.assumes, False), (strategy.assumes, strategy.own)} & self.failed.keys():
             return f"relies on the same: {strategy.assumes}"
         expected = strategy.products * self.one / 2  # which is a rough guess: conversions count
         if strategy.loops and not strategy.compiles and expected > HOPELESS * self.best:
@@ -149,13 +163,14 @@ class _Contest:
         strategy, primal = candidate.strategy, self.quantity.primal
         start = perf_counter()
         run = strategy.prepare()
-        result = self._ready(run(primal.xs, primal.held))
+        with _unwarned(strategy):
+            result = self._ready(run(primal.xs, primal.held))
         candidate.first_seconds = perf_counter() - start
         violation = prove(self.quantity, strategy, result, self.seed)
         if violation is not None:
             candidate.status, candidate.reason = INVALID, str(violation)
             if strategy.assumes:
-                self.failed[strategy.assumes] = violation
+                self.failed[strategy.assumes, strategy.own] = violation
             return
         del result
         candidate.status, candidate.seconds = SLOWER, candidate.first_seconds
@@ -194,7 +209,7 @@ class _Contest:
         if self.missing is not None and all(c.status == REFUSED for c in self.candidates if c.strategy.loops):
             raise self.missing
         if self.failed:
-            assumption, violation = next(iter(self.failed.items()))
+            (assumption, _), violation = next(iter(self.failed.items()))
             raise AssumptionError(self.quantity.primal.title, "auto", assumption, violation, "")
         raise RuntimeError(
             f"no strategy could compute the {self.quantity.name} of {self.quantity.primal.title}: {reasons or 'none'}"
