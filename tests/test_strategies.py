@@ -164,6 +164,14 @@ def test_a_strategy_that_relies_on_what_is_not_so_is_refused_by_name(backend: An
     assert caught.value.value == pytest.approx(np.cos(V[source]), rel=1e-6)
 
 
+def test_rounding_of_slopes_that_cancel_is_no_coupling(backend: Any) -> None:
+    xp = backend.namespace()
+    x = backend.from_numpy(np.random.default_rng((5, 100)).uniform(-2, 2, 5000))
+    plan = xcheck.plan(lambda x: x * xp.sin(x) + xp.exp(-x * x), x, quantity="diagonal", budget=2)
+    assert plan.strategy.startswith("ones")
+    assert not [c.strategy.name for c in plan.candidates if c.status == "not valid"]
+
+
 @pytest.mark.parametrize("coupling", [1e-3, 1.0])
 def test_samples_that_mix_are_named_and_taken_row_by_row(backend: Any, coupling: float) -> None:
     xp = backend.namespace()
@@ -332,6 +340,19 @@ def test_a_function_that_changed_since_is_noticed(torch: Any) -> None:
     with pytest.warns(UserWarning, match="Another strategy is chosen"):
         found = jacobians(x)
     np.testing.assert_allclose(found, torch.diag_embed(2 * x + 1), atol=1e-13)
+
+
+def test_what_a_compiler_froze_is_seen_at_every_call_if_asked_for(jax: Any) -> None:
+    state = {"scale": 2.0}
+    x = jax.numpy.ones(3)
+    options: dict[str, Any] = {"strategy": "jitted vjp", "recheck": "always"}
+    jacobians = xcheck.jacobian_function(lambda x: state["scale"] * x, x, **options)
+    for _ in range(4):
+        np.testing.assert_array_equal(jacobians(x), 2 * np.eye(3))
+    state["scale"] = 3.0
+    for _ in range(3):  # and not only the first time
+        with pytest.raises(xcheck.AssumptionError, match="is 3 and not 2"):
+            jacobians(x)
 
 
 # Bad input

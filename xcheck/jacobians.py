@@ -349,4 +349,4 @@ def require_strategies(problem: Problem, quantity: str) -> None:
     """
     reason = why_no_strategy(problem, quantity)
     if reason:
-        raise NotImplementedError(f"the {quantity} of {problem.call.title} has no strategy: {reason}.")
+        raise NotImplementedError(f"no strategy takes {problem.call.title}, for quantity {quantity!r}: {reason}.")

@@ -9,7 +9,7 @@ class AssumptionError(ValueError):
     """A strategy relies on something that the function does not keep to; the message names the entries.
 
     Attributes:
-        strategy: the strategy's name.
+        strategy: the strategy's name; empty if it is all of them.
         assumption: what it relies on.
         entry: the entry that shows otherwise, as users write it.
         value: its value by plain products.
@@ -19,5 +19,6 @@ class AssumptionError(ValueError):
         """Put the message together."""
         self.strategy, self.assumption = strategy, assumption
         self.entry, self.value = violation.entry, violation.found
+        who = f"the strategy {strategy!r}" if strategy else "every strategy for it"
         relied = f"relies on this: {assumption}" if assumption else "gave something else than plain products do"
-        super().__init__(f"{title}: the strategy {strategy!r} {relied}. But {violation}. {advice}".rstrip())
+        super().__init__(f"{title}: {who} {relied}. But {violation}. {advice}".rstrip())

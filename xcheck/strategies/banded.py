@@ -7,13 +7,14 @@ the strategy proves its pattern by itself, by one more product at every call.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from xcheck.protocol import Engine, Native
 from xcheck.strategies.assumptions import AssumptionError
-from xcheck.strategies.certificate import Violation
+from xcheck.strategies.certificate import find_violation
 from xcheck.strategies.engines import Run, engines_of
 from xcheck.strategies.primal import Primal
 from xcheck.strategies.probe import Probe
@@ -66,10 +67,10 @@ def _prepared(primal: Primal, engine: Engine, limit: int, seed: int) -> Run:
         raise ValueError(f"the colouring takes fewer products of the other mode than {engine.mode}")
     probe = Probe.of(primal, chosen, seed)
     assert probe is not None
-    return _proven(primal, entries, chosen.prepare(), probe)
+    return _proven(primal, entries, chosen.prepare(), probe, f"colours: {engine.name}")
 
 
-def _proven(primal: Primal, entries: Entries, values: Run, probe: Probe) -> Run:
+def _proven(primal: Primal, entries: Entries, values: Run, probe: Probe, name: str) -> Run:
     xp: Any = primal.backend.namespace()  # type: ignore[attr-defined]
     places = primal.backend.from_numpy(as_places(_diagonal_places(entries)), like=primal.xs[0])
     blocks = primal.inputs.blocks
@@ -77,7 +78,10 @@ def _proven(primal: Primal, entries: Entries, values: Run, probe: Probe) -> Run:
     def run(xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
         found = values(xs, held)
         if probe.doubts(entries, found, xs, held):
-            raise AssumptionError(primal.title, "colours", PATTERN, Violation("the Jacobian", np.nan, np.nan), "")
+            moved = primal.at(xs, held)
+            violation = find_violation(moved, replace(entries, primal=moved), found, mode=probe.mode)
+            if violation is not None:
+                raise AssumptionError(primal.title, name, PATTERN, violation, "")
         padded = xp.concat([found[0], xp.zeros_like(found[0][:1])], axis=0)
         diagonal = xp.take(padded, places, axis=0)
         return [xp.reshape(diagonal[block.slice], block.shape) for block in blocks]

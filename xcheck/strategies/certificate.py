@@ -9,7 +9,7 @@ cancel with probability 1/128 at most, in each of the probes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +55,13 @@ class Violation:
         entry: its name.
         claimed: what the result has there, or has it for.
         found: what plain products say.
+        inside: whether it is one that the result has, so that it is computed wrongly, whatever was assumed.
     """
 
     entry: str
     claimed: float
     found: float
+    inside: bool = False
 
     def __str__(self) -> str:
         """Say it in half a sentence."""
@@ -254,7 +256,7 @@ def _locate(quantity: Quantity, result: Sequence[Native], plain: Plain, vector: 
         shown = _violation(quantity, result, plain, suspect, place)
         if shown.found != shown.claimed:
             return shown
-    return _violation(quantity, result, plain, other, place)
+    return replace(_violation(quantity, result, plain, other, place), inside=True)
 
 
 def _halved(

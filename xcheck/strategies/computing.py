@@ -197,8 +197,8 @@ def has_products(backend: object) -> bool:
 def said_of_fallback(quantity: Quantity, computed: Computed) -> str:
     """Say that the function is not what the fast strategies rely on."""
     return (
-        f"{quantity.primal.title}: {computed.violation}. Strategies that rely on this are not valid: "
-        f"{quantity.assumes}. {computed.strategy.name} was taken, {computed.strategy.cost}."
+        f"{quantity.primal.title}: {computed.violation}. So it is not true that {quantity.assumes}, and what relies on "
+        f"that is not valid. {computed.strategy.name} was taken, {computed.strategy.cost}."
     )
 
 

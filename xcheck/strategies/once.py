@@ -16,11 +16,14 @@ from xcheck.protocol import Native
 from xcheck.raised import first_line
 from xcheck.strategies.assumptions import AssumptionError
 from xcheck.strategies.certificate import Violation, find_violation, find_wrong_row
-from xcheck.strategies.quantities import Quantity
+from xcheck.strategies.quantities import Entries, Quantity
 from xcheck.strategies.strategy import Strategy
 
 PROOF = 6
 """Products that a proof costs, about: what relies on something has to spare more."""
+
+FORGOTTEN = 8
+"""Failures are tried again after so many uses."""
 
 LEAST_PRECISION = 24
 """Significand bits from which on rounding hides little enough for a proof."""
@@ -49,10 +52,12 @@ class Remembered:
 
     Attributes:
         failed: strategies and assumptions that failed, by name.
+        uses: how often it was asked for.
         order: names of strategies that do not compile, the fastest first, as far as they were timed.
     """
 
     failed: set[str] = field(default_factory=set)
+    uses: int = 0
     order: list[str] = field(default_factory=list)
 
 
@@ -66,8 +71,11 @@ def compute_once(quantity: Quantity, strategies: Sequence[Strategy], seed: int) 
         NotImplementedError: the framework has no rule for the function in any mode.
         AssumptionError: all strategies rely on something that is not so.
     """
-    memory = remembered(quantity)
+    memory = Remembered() if isinstance(quantity, Entries) else remembered(quantity)
     failed = memory.failed
+    memory.uses += 1
+    if memory.uses % FORGOTTEN == 0:
+        failed.clear()  # the function may have changed: batch normalisation was put into evaluation
     notes: list[str] = []
     shown: Violation | None = None
     missing: NotImplementedError | None = None
@@ -88,12 +96,14 @@ def compute_once(quantity: Quantity, strategies: Sequence[Strategy], seed: int) 
         violation = prove(quantity, strategy, result, seed)
         if violation is None:
             return Computed(result, strategy, notes, shown)
-        shown = violation if strategy.assumes else shown
-        failed.add(strategy.assumes or strategy.name)
+        shown = violation if strategy.assumes and not violation.inside else shown
+        failed.add(strategy.name if violation.inside else strategy.assumes or strategy.name)
         notes.append(f"{strategy.name}: {violation}")
     if shown is not None:
-        raise AssumptionError(quantity.primal.title, "auto", quantity.assumes, shown, "")
-    raise missing or RuntimeError(f"no strategy could compute the {quantity.name}: {'; '.join(notes) or 'none fits'}")
+        raise AssumptionError(quantity.primal.title, "", quantity.assumes, shown, "")
+    raise missing or RuntimeError(
+        f"no strategy could compute quantity {quantity.name!r}: {'; '.join(notes) or 'none fits'}"
+    )
 
 
 def first_that_runs(quantity: Quantity, strategies: Sequence[Strategy]) -> Sequence[Native]:

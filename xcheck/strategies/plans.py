@@ -110,7 +110,7 @@ class Plan:
         naive = next((c for c in measured if c.strategy.naive), None)
         default = next((c for c in measured if c.strategy.default), None)
         beside = [(naive, "the loop"), (default, "the framework's default")]
-        more = [f"{c.seconds / first.seconds:.3g} times {what}" for c, what in beside if c is not None]
+        more = [f"{c.seconds / first.seconds:.3g} times as fast as {what}" for c, what in beside if c is not None]
         speed = f", {' and '.join(more)}" if more else ""
         return f"{first.strategy.name} was the fastest of {len(measured) + 1} that are valid and were timed{speed}"
 

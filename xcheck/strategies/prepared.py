@@ -77,6 +77,7 @@ class Prepared:
         statics: the other constants, with their places.
         calls: how often it was run, the first time at the point where it was prepared.
         seed: draws the vectors of proofs.
+        plain: whether quick looks are made by products that are not compiled.
         looked: whether it is known if there is a probe.
         probe: a quick look.
         shapes: the shapes and dtypes of the arrays, with their places.
@@ -93,6 +94,7 @@ class Prepared:
     statics: tuple[tuple[int, Any], ...]
     calls: int = 1
     seed: int = 0
+    plain: bool = False
     looked: bool = False
     probe: Probe | None = None
     shapes: tuple[tuple[int, Any, Any, Any], ...] = field(default=())
@@ -155,6 +157,7 @@ class Prepared:
         if self.due and (self.whole or self.doubts(xs, held, result)):
             violation = self.violation(xs, held, result)
             if violation is not None:
+                self.recheck, self.plain, self.looked = "always", True, False  # from now on, nothing is believed
                 raise AssumptionError(
                     self.quantity.primal.title,
                     self.strategy.name,
@@ -172,7 +175,8 @@ class Prepared:
     def doubts(self, xs: Sequence[Native], held: Sequence[Native], result: Sequence[Native]) -> bool:
         """Take a quick look at a result; whether it has to be proven."""
         if not self.looked:
-            self.probe, self.looked = Probe.of(self.quantity.primal, self.strategy, self.seed), True
+            self.probe = Probe.of(self.quantity.primal, self.strategy, self.seed, plain=self.plain)
+            self.looked = True
         return self.probe is None or self.probe.doubts(self.quantity, result, xs, held)
 
     @property

@@ -213,7 +213,7 @@ class Batch:
     def entry(self, i: int, j: int) -> str:
         """Name an entry, and the samples that it couples."""
         samples = [_sample(self.primal.outputs, i), _sample(self.primal.inputs, j)]
-        apart = f", which couples sample {samples[0]} to sample {samples[1]}" if samples[0] != samples[1] else ""
+        apart = f", which couples sample {samples[0]} to sample {samples[1]}," if samples[0] != samples[1] else ""
         return _entry(self.primal, i, j) + apart
 
 

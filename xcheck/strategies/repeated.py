@@ -213,7 +213,7 @@ def _recheck(quantity: Quantity, chosen: Strategy, trial: Trial, options: Option
         reason = f"what is held constant decides what outputs depend on (of other values, {violation})"
     else:
         return options.recheck
-    notes.append(f"{reason}, so that every call is proven; recheck='doubling' was asked for, 'never' leaves it out")
+    notes.append(f"{reason}, so that there is a quick look at every call; recheck='never' leaves it out")
     return "always"
 
 
@@ -239,6 +239,7 @@ def _prepared(
         tuple(held),
         tuple(statics),
         seed=options.seed,
+        plain=options.recheck == "always",
     )
 
 

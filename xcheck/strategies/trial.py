@@ -28,8 +28,20 @@ from xcheck.timing import interleave
 HOPELESS = 10.0
 """How many times the best time a loop has to be expected to take for it not to be tried."""
 
+MANY = 100
+"""How many times the products of a strategy that is valid another one may take and still be tried."""
+
+WORTH = 2e4
+"""Calls of the best strategy so far, the time of which may be spent on looking for a better one."""
+
+FEW = 4
+"""Strategies that are tried whatever they take."""
+
 FASTEST_MEMORY = 2e10
 """Bytes a second that no strategy writes and reads faster."""
+
+PATIENT = 1.0
+"""Seconds of a first run up to which there is a second one: frameworks compile operator by operator."""
 
 CLOSE = 3.0
 """Those within so many times the best single run are timed against each other."""
@@ -86,7 +98,8 @@ def try_out(
 
 
 def _order(strategy: Strategy) -> tuple[Any, ...]:
-    return strategy.slow_to_compile, *effort(strategy)
+    """Try what compiles quickly first: where there is such a thing, the rest is seldom as fast."""
+    return strategy.slow_to_compile, not strategy.compiles, *effort(strategy)
 
 
 @contextmanager
@@ -150,12 +163,19 @@ class _Contest:
             return f"cannot be proven in a precision of {self.quantity.primal.precision} bits: {strategy.assumes}"
         if {(strategy.assumes, False), (strategy.assumes, strategy.own)} & self.failed.keys():
             return f"relies on the same: {strategy.assumes}"
-        expected = strategy.products * self.one / 2  # which is a rough guess: conversions count
-        if strategy.loops and not strategy.compiles and expected > HOPELESS * self.best:
-            return f"{strategy.products} products one by one would take about {show_seconds(expected)}"
+        expected = (strategy.products if strategy.loops else 1) * self.one / 2  # a rough guess: conversions count
+        if not strategy.compiles and expected > HOPELESS * self.best:
+            one_by_one = " one by one" if strategy.loops and strategy.products > 1 else ""
+            return f"{strategy.cost}{one_by_one} would take about {show_seconds(expected)}"
+        fewest = min((c.strategy.products for c in self.candidates if c.status == SLOWER), default=strategy.products)
+        if strategy.products > MANY * fewest and not strategy.default:
+            return f"{strategy.cost}, where {fewest} products are enough"
         if strategy.bytes_needed / FASTEST_MEMORY > HOPELESS * self.best:
             return f"it works in {show_bytes(strategy.bytes_needed)}, too much to be as fast"
-        if self.runs and perf_counter() - self.started > self.budget:
+        spent = perf_counter() - self.started
+        if len(self.runs) >= FEW and spent > WORTH * self.best:
+            return f"{show_seconds(self.best)} is found already, and {show_seconds(spent)} were spent"
+        if self.runs and spent > self.budget:
             return f"the budget of {self.budget:g} s was spent"
         return ""
 
@@ -169,12 +189,12 @@ class _Contest:
         violation = prove(self.quantity, strategy, result, self.seed)
         if violation is not None:
             candidate.status, candidate.reason = INVALID, str(violation)
-            if strategy.assumes:
+            if strategy.assumes and not violation.inside:
                 self.failed[strategy.assumes, strategy.own] = violation
             return
         del result
         candidate.status, candidate.seconds = SLOWER, candidate.first_seconds
-        if candidate.first_seconds < HOPELESS * self.best or strategy.compiles:
+        if candidate.first_seconds < max(HOPELESS * self.best, PATIENT) or strategy.compiles:
             start = perf_counter()
             self._ready(run(primal.xs, primal.held))
             candidate.seconds = min(candidate.seconds, perf_counter() - start)
@@ -210,7 +230,7 @@ class _Contest:
             raise self.missing
         if self.failed:
             (assumption, _), violation = next(iter(self.failed.items()))
-            raise AssumptionError(self.quantity.primal.title, "auto", assumption, violation, "")
+            raise AssumptionError(self.quantity.primal.title, "", assumption, violation, "")
         raise RuntimeError(
             f"no strategy could compute the {self.quantity.name} of {self.quantity.primal.title}: {reasons or 'none'}"
         )
