@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -64,6 +66,26 @@ def test_an_infinite_slope_leaves_the_other_entries_alone(backend: Any) -> None:
         warnings.simplefilter("ignore")
         found = xcheck.batch_jacobian(lambda x: xp.sqrt(x) + xp.mean(x), xp.reshape(x, (3, 1)))
     close(backend, found, np.array([np.inf, 0.5 + 1 / 3, 0.25 + 1 / 3])[:, None, None])
+
+
+# Nothing at all
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+def test_empty_arrays_have_empty_derivatives(backend: Any, shape: tuple[int, ...]) -> None:
+    xp = backend.namespace()
+    x = backend.from_numpy(np.zeros(shape))
+    close(backend, xcheck.jacobian(xp.sin, x), np.zeros(shape + shape))
+    close(backend, xcheck.jacobian_diagonal(xp.sin, x), np.zeros(shape))
+    close(backend, xcheck.batch_jacobian(xp.sin, x), np.zeros(shape + shape[1:]))
+    prepared = xcheck.jacobian_function(xp.sin, x, quantity="batch", compiled=False)
+    close(backend, prepared(x), np.zeros(shape + shape[1:]))
+
+
+def test_one_empty_input_of_two(torch: Any) -> None:
+    x, nothing = torch.tensor(V[:3]), torch.zeros(0, dtype=torch.float64)
+    found = xcheck.jacobian_diagonal(lambda x, e: (x.cumsum(0), e * 2), x, nothing)
+    assert [part.tolist() for part in found] == [[1.0, 1.0, 1.0], []]
 
 
 # Between calls
@@ -178,6 +200,18 @@ def test_warnings_of_a_batch_of_one_are_kept_back(torch: Any) -> None:
         warnings.simplefilter("error")
         plan = xcheck.plan(f, torch.tensor(X), quantity="batch", budget=2)
     assert "degrees of freedom" not in str(plan)
+
+
+def test_forward_mode_leaks_no_warning_of_its_import(torch: Any) -> None:
+    code = """
+import warnings, torch, xcheck
+warnings.simplefilter("error")
+with torch.inference_mode():
+    x = torch.ones(5, 3)
+    found = xcheck.jacobian(torch.sin, x, strategy="func.jvp vmapped")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_results_are_not_recorded(torch: Any) -> None:

@@ -25,7 +25,7 @@ from xcheck.strategies.sparsity import (
     sparse_strategies,
     structural_pattern,
 )
-from xcheck.strategies.strategy import Strategy, gather
+from xcheck.strategies.strategy import Strategy, gather, of_nothing
 
 MEASURED = 64
 """Up to this many entries of a diagonal are measured one by one where there are no derivatives; kinks are seen so."""
@@ -73,7 +73,9 @@ def compute_quantity(
 
 def strategies_for(quantity: Quantity, limit: int, single: bool = False) -> list[Strategy]:
     """List all strategies for a quantity; without those that are no use for a single result if that is wanted."""
-    return sparse_strategies(quantity, limit) if isinstance(quantity, Entries) else gather(quantity, limit, single)
+    if isinstance(quantity, Entries):
+        return sparse_strategies(quantity, limit)
+    return gather(quantity, limit, single) if quantity.entries else [of_nothing(quantity)]
 
 
 def sparse_quantity(
@@ -190,7 +192,7 @@ def said_of_fallback(quantity: Quantity, computed: Computed) -> str:
 def _warn_unconnected(quantity: Quantity, result: Sequence[Native], depth: int) -> None:
     """Say that zeros stand for what the framework calls unconnected."""
     primal, to_numpy = quantity.primal, quantity.primal.backend.to_numpy
-    if quantity.entries > LOOKED_AT or all([np.any(to_numpy(block)) for block in result]):
+    if not 0 < quantity.entries <= LOOKED_AT or all([np.any(to_numpy(block)) for block in result]):
         return
     if not supports_vjp(primal.backend):
         return
