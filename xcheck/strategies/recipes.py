@@ -189,7 +189,8 @@ def sparse_recipe(primal: Primal, mode: str, seeds: NDArray[Any], places: NDArra
     """
     xp = _namespace(primal)
     space = primal.outputs if mode == "vjp" else primal.inputs
-    native = primal.backend.from_numpy(places, like=primal.xs[0])
+    narrow = np.max(places, initial=0) < 2**31  # some frameworks have no wider integers
+    native = primal.backend.from_numpy(places.astype(np.int32) if narrow else places, like=primal.xs[0])
 
     def cut(start: int, stop: int) -> list[NDArray[Any]]:
         return _cut_seeds(space, np.asarray(seeds[start:stop], dtype=np.float64))
