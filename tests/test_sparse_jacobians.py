@@ -92,7 +92,7 @@ def test_a_pattern_that_is_given_is_proven(backend: Any) -> None:
     for verb in (xcheck.sparse_jacobian, lambda *a, **k: xcheck.jacobian_function(*a, quantity="sparse", **k)):
         with pytest.raises(
             xcheck.AssumptionError,
-            match=r"every strategy for it relies on this: no entry lies outside of the pattern. But d out\[7\] / d u\[8",
+            match=r"every strategy for it relies on this: no entry lies outside of the pattern. But d out\[7\] / d u",
         ):
             verb(f, u, pattern=pattern)
     close(xcheck.sparse_jacobian(f, u), tridiagonal(U), backend)  # the refusal was of that pattern alone

@@ -166,6 +166,7 @@ def _jvp_mapped(f: FlatMap, xs: Arrays, held: Arrays, seeds: Arrays, finish: Any
     """Dual numbers do for a single seed."""
     if len(seeds[0]) < 2:
         return _dual_loop(f, xs, held, seeds, finish)
+    forward_mode()
     return with_forward_rules(f, _mapped(partial(_forward, map_flat), copying(f), xs, held, seeds, finish))
 
 

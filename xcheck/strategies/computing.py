@@ -28,7 +28,7 @@ from xcheck.strategies.sparsity import (
     structural_pattern,
     whole_pattern,
 )
-from xcheck.strategies.strategy import Strategy, gather
+from xcheck.strategies.strategy import Strategy, gather, of_nothing
 
 MEASURED = 64
 """Up to this many entries of a diagonal are measured one by one where there are no derivatives; kinks are seen so."""
@@ -81,6 +81,8 @@ def strategies_for(quantity: Quantity, limit: int, single: bool = False) -> list
     """List all strategies for a quantity; without those that are no use for a single result if that is wanted."""
     if isinstance(quantity, Entries):
         return sparse_strategies(quantity, limit)
+    if not quantity.entries:
+        return [of_nothing(quantity)]
     found = gather(quantity, limit, single)
     if isinstance(quantity, Batch):
         found += replicated_strategies(quantity, single)
@@ -205,7 +207,7 @@ def said_of_fallback(quantity: Quantity, computed: Computed) -> str:
 def _warn_unconnected(quantity: Quantity, result: Sequence[Native], depth: int) -> None:
     """Say that zeros stand for what the framework calls unconnected."""
     primal, to_numpy = quantity.primal, quantity.primal.backend.to_numpy
-    if quantity.entries > LOOKED_AT or all([np.any(to_numpy(block)) for block in result]):
+    if not 0 < quantity.entries <= LOOKED_AT or all([np.any(to_numpy(block)) for block in result]):
         return
     if not supports_vjp(primal.backend):
         return

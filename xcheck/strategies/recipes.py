@@ -121,9 +121,9 @@ def apart_recipe(primal: Primal, mode: str) -> Recipe:
     seeded, others = (outs, ins) if mode == "vjp" else (ins, outs)
 
     def reduce(products: Sequence[Native], seeds: Sequence[Native]) -> list[Native]:
-        own = [xp.sum(xp.reshape(s, (s.shape[0], size, -1)), axis=2) for s in seeds]
+        own = [xp.sum(xp.reshape(s, (s.shape[0], size, prod(s.shape[2:]))), axis=2) for s in seeds]
         whose = xp.reshape(sum(own[1:], own[0]), (seeds[0].shape[0], size, 1))
-        cubes = [xp.reshape(p, (p.shape[0], size, -1)) for p in products]
+        cubes = [xp.reshape(p, (p.shape[0], size, prod(p.shape[2:]))) for p in products]
         return [xp.sum(xp.where(whose != 0, cube, xp.zeros_like(cube)), axis=1) for cube in cubes]
 
     def finish(parts: Sequence[Native]) -> list[Native]:
@@ -151,7 +151,8 @@ def diagonal_recipe(primal: Primal, mode: str) -> Recipe:
     xp = _namespace(primal)
 
     def reduce(products: Sequence[Native], seeds: Sequence[Native]) -> list[Native]:
-        flat = [(xp.reshape(p, (p.shape[0], -1)), xp.reshape(s, (p.shape[0], -1))) for p, s in _zipped(products, seeds)]
+        shapes = [(p.shape[0], prod(p.shape[1:])) for p in products]
+        flat = [(xp.reshape(p, k), xp.reshape(s, k)) for p, s, k in zip(products, seeds, shapes, strict=True)]
         terms = [xp.sum(xp.where(s != 0, p, xp.zeros_like(p)), axis=1) for p, s in flat]
         return [sum(terms[1:], terms[0])]
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from xcheck.protocol import Engine, Native, OwnCall, supports_own_calls
 from xcheck.strategies.engines import Run, engines_of
 from xcheck.strategies.primal import Primal
@@ -79,6 +81,17 @@ def gather(quantity: Quantity, limit: int, single: bool = False) -> list[Strateg
     return found
 
 
+def of_nothing(quantity: Quantity) -> Strategy:
+    """Return the strategy for a quantity without entries: that of an empty array."""
+    primal = quantity.primal
+
+    def prepare() -> Run:
+        blocks = [np.zeros(shape, primal.inputs.blocks[0].dtype) for shape in quantity.shapes()]
+        return lambda xs, _: [primal.backend.from_numpy(block, like=xs[0]) for block in blocks]
+
+    return Strategy("no entries", "vjp", 0, prepare, 0, loops=True)
+
+
 def of_recipes(
     quantity: Quantity, recipes: Sequence[Recipe], limit: int, engines: Sequence[Engine] | None = None
 ) -> list[Strategy]:
@@ -91,7 +104,7 @@ def of_recipes(
 def _strategy(primal: Primal, quantity: Quantity, recipe: Recipe, engine: Engine, limit: int) -> Strategy:
     one = WORKING * (primal.n + primal.m) * primal.itemsize
     result = quantity.entries * primal.itemsize
-    chunk = recipe.count if engine.compiles else max(1, min(recipe.count, (limit - result) // (2 * one)))
+    chunk = recipe.count if engine.compiles else max(1, min(recipe.count, (limit - result) // max(1, 2 * one)))
     return Strategy(
         f"{recipe.name}: {engine.name}" if recipe.name else engine.name,
         recipe.mode,
