@@ -33,6 +33,9 @@ FLOOR = 16.0
 """Units of roundoff of the largest terms by which any place may differ: a function that saturates, such as tanh, has
 slopes that are rounded like its values. What is excused by this alone must not come from beside what is assumed."""
 
+ROWS = 8
+"""Rows of a result that leaves entries out which are held against plain products."""
+
 ISOLATIONS = 8
 """Products that tell so: one that comes from beside is overlooked by each with probability 1/2 at most."""
 
@@ -163,7 +166,7 @@ def find_violation(
 
 
 def find_wrong_row(
-    primal: Primal, quantity: Quantity, result: Sequence[Native], seed: int = 0, rows: int = 3, mode: str = "vjp"
+    primal: Primal, quantity: Quantity, result: Sequence[Native], seed: int = 0, rows: int = ROWS, mode: str = "vjp"
 ) -> Violation | None:
     """Hold some rows (vjp) or columns (jvp) of a result, in the places that it has, against plain products.
 

@@ -117,6 +117,9 @@ class JacobianFunction:
         return self._kept(replace(ready, plan=alike.plan))
 
     def _computed(self, ready: Prepared, xs: Sequence[Native], held: Sequence[Native]) -> Any:
+        if ready.quantity.primal.problem.mutated and held:  # the user's arrays stay as they are
+            backend = ready.quantity.primal.backend
+            held = [backend.from_numpy(backend.to_numpy(h), like=h) for h in held]
         try:
             result = ready.compute(xs, held)
         except AssumptionError as error:

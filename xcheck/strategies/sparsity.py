@@ -6,16 +6,16 @@ is, the values are proven against plain products before they are returned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from xcheck.protocol import Native, RealArray, supports_structure
+from xcheck.protocol import Engine, Native, RealArray, supports_structure
 from xcheck.reference.grid import signed_probes
 from xcheck.strategies.certificate import Plain, engine_push
 from xcheck.strategies.colouring import Mode, colour_jacobian
@@ -172,35 +172,42 @@ def _coloured(pattern: csr_array, modes: Sequence[Mode], mixed: bool) -> Compres
 
 
 def _mixed_strategies(quantity: Entries, compression: Compression) -> list[Strategy]:
-    """Join the loops of both modes: one has the groups, the other the rows or columns that are too dense."""
-    primal = quantity.primal
-    loops = {engine.mode: engine for engine in engines_of(primal.backend) if engine.loops}
-    if set(loops) != {"jvp", "vjp"}:
-        return []
+    """Join engines of both modes: one has the groups, the other the rows or columns that are too dense."""
+    engines = [e for e in engines_of(quantity.primal.backend) if not e.slow_to_compile]
+    kinds = {
+        "loops": {e.mode: e for e in engines if e.loops and not e.compiles},
+        "compiled": {e.mode: e for e in reversed(engines) if e.compiles and not e.loops},
+    }
+    primal, count = quantity.primal, compression.colouring.products
+    size, mode = 4 * count * (primal.n + primal.m) * primal.itemsize, compression.colouring.mode
+    return [
+        Strategy(
+            f"colours and dense rows apart: {kind}", mode, count, partial(_mixed, primal, compression, pair), size,
+            PATTERN, compiles=kind == "compiled", loops=kind == "loops", engine=pair[mode],
+        )
+        for kind, pair in kinds.items()
+        if set(pair) == {"jvp", "vjp"}
+    ]  # fmt: skip
+
+
+def _mixed(primal: Primal, compression: Compression, engines: Mapping[str, Engine]) -> Run:
     xp: Any = primal.backend.namespace()  # type: ignore[attr-defined]
     places = primal.backend.from_numpy(as_places(compression.gather), like=primal.xs[0])
+    runs = []
+    modes: tuple[Mode, Mode] = ("jvp", "vjp")
+    for mode in modes:
+        space = primal.inputs if mode == "jvp" else primal.outputs
+        seeds = compression.seeds(mode)
+        arrays = [seeds[:, block.slice].reshape(len(seeds), *block.shape) for block in space.blocks]
+        seed = primal.seed(arrays, mode)
+        runs.append(engines[mode].prepare(primal.f, primal.xs, primal.held, seed, lambda found, _: found))
 
-    def prepare() -> Run:
-        runs = []
-        for mode in ("jvp", "vjp"):
-            space = primal.inputs if mode == "jvp" else primal.outputs
-            seeds = compression.seeds(mode)
-            arrays = [seeds[:, block.slice].reshape(len(seeds), *block.shape) for block in space.blocks]
-            runs.append(
-                loops[mode].prepare(primal.f, primal.xs, primal.held, primal.seed(arrays, mode), lambda found, _: found)
-            )
+    def run(xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
+        parts = [[xp.reshape(p, (p.shape[0], -1)) for p in one(xs, held)] for one in runs]
+        flat = [xp.reshape(p[0] if len(p) == 1 else xp.concat(p, axis=1), (-1,)) for p in parts]
+        return [xp.take(xp.concat(flat, axis=0), places, axis=0)]
 
-        def run(xs: Sequence[Native], held: Sequence[Native]) -> Sequence[Native]:
-            parts = [[xp.reshape(p, (p.shape[0], -1)) for p in one(xs, held)] for one in runs]
-            flat = [xp.reshape(p[0] if len(p) == 1 else xp.concat(p, axis=1), (-1,)) for p in parts]
-            return [xp.take(xp.concat(flat, axis=0), places, axis=0)]
-
-        return lambda xs, held: primal.backend.value(lambda inputs: run(inputs, held), xs)
-
-    count = compression.colouring.products
-    size = 4 * count * (primal.n + primal.m) * primal.itemsize
-    mode = compression.colouring.mode
-    return [Strategy("colours and dense rows apart: loops", mode, count, prepare, size, PATTERN, loops=True)]
+    return lambda xs, held: primal.backend.value(lambda inputs: run(inputs, held), xs)
 
 
 def _in_float64(primal: Primal) -> Primal:
