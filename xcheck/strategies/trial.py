@@ -173,7 +173,7 @@ class _Contest:
         if strategy.bytes_needed / FASTEST_MEMORY > HOPELESS * self.best:
             return f"it works in {show_bytes(strategy.bytes_needed)}, too much to be as fast"
         spent = perf_counter() - self.started
-        if len(self.runs) >= FEW and spent > WORTH * self.best:
+        if len(self.runs) >= FEW and spent > WORTH * self.best and not strategy.slow_to_compile:
             return f"{show_seconds(self.best)} is found already, and {show_seconds(spent)} were spent"
         if self.runs and spent > self.budget:
             return f"the budget of {self.budget:g} s was spent"
