@@ -170,7 +170,7 @@ def test_the_mode_that_is_right_is_ranked_all_the_same(torch: Any) -> None:
 def test_a_strategy_that_is_wrong_where_products_are_right_names_the_entry(
     torch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gather = lineup.gather
+    gather = lineup.strategies_for
 
     def spoilt(quantity: Any, limit: int) -> Any:
         found = gather(quantity, limit)
@@ -189,7 +189,7 @@ def test_a_strategy_that_is_wrong_where_products_are_right_names_the_entry(
 
         return [replace(first, prepare=prepare), *found[1:]]
 
-    monkeypatch.setattr(lineup, "gather", spoilt)
+    monkeypatch.setattr(lineup, "strategies_for", spoilt)
     report = benchmark(torch.sin, torch.from_numpy(X))
     (wrong,) = [row for row in report.rows if row.outcome is Outcome.WRONG]
     assert "d out[3] / d x[2] is 0 and not 1e-06" in wrong.reason
@@ -199,7 +199,7 @@ def test_a_strategy_that_is_wrong_where_products_are_right_names_the_entry(
 
 def test_arrays_of_other_shapes_are_wrong(torch: Any) -> None:
     made = Lineup.of(Case("torch", lambda x: x[:2] ** 2, None, (torch.from_numpy(X),)), "jacobian", None, 0, 30.0)
-    strategy = lineup.gather(made.quantity, 10**9)[0]
+    strategy = lineup.strategies_for(made.quantity, 10**9)[0]
     outcome, reason = made.verification.verify(strategy, [torch.zeros(5, 2)])
     assert outcome is Outcome.WRONG
     assert "(5, 2)" in reason
@@ -349,13 +349,13 @@ def test_what_would_take_too_long_is_not_tried() -> None:
 
 
 def test_compilers_that_take_long_are_tried_on_request_only(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    gather = lineup.gather
+    gather = lineup.strategies_for
 
     def with_slow(quantity: Any, limit: int) -> Any:
         first = gather(quantity, limit)[0]
         return [replace(first, name="slow", compiles=True, slow_to_compile=True)]
 
-    monkeypatch.setattr(lineup, "gather", with_slow)
+    monkeypatch.setattr(lineup, "strategies_for", with_slow)
     case = Case("torch", torch.sin, None, (torch.from_numpy(X),))
     for compiled in (None, False):
         slow, _ = Lineup.of(case, "jacobian", compiled, 0, 30.0).contenders()
