@@ -25,6 +25,9 @@ PROOF = 6
 FORGOTTEN = 8
 """Failures are tried again after so many uses."""
 
+TOGETHER = 0.25
+"""What a product costs that is made together with others, where that pays."""
+
 LEAST_PRECISION = 24
 """Significand bits from which on rounding hides little enough for a proof."""
 
@@ -169,11 +172,12 @@ def promising(quantity: Quantity, strategies: Sequence[Strategy], order: Sequenc
     return sorted(known, key=lambda s: (places.get(s.name, len(places)), *effort(s)))
 
 
-def effort(strategy: Strategy) -> tuple[int, int, int]:
-    """Order strategies by products, pullbacks first, engines by when they pay."""
-    products = strategy.products + (PROOF if strategy.assumes or not strategy.loops else 0)
+def effort(strategy: Strategy) -> tuple[float, int, int]:
+    """Order strategies by what products and proof cost, pullbacks first, then engines by when they pay."""
     pays = strategy.pays_from <= strategy.products
-    return products, 0 if strategy.mode == "vjp" else 1, -strategy.pays_from if pays else strategy.pays_from
+    share = TOGETHER if pays and not strategy.loops else 1.0
+    proof = PROOF if strategy.assumes or not strategy.loops else 0
+    return share * strategy.products + proof, 0 if strategy.mode == "vjp" else 1, -strategy.pays_from if pays else 1
 
 
 def remember_order(quantity: Quantity, strategies: Sequence[Strategy]) -> None:

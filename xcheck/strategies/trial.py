@@ -98,7 +98,7 @@ def try_out(
 
 
 def _order(strategy: Strategy) -> tuple[Any, ...]:
-    """Try what compiles quickly first: where there is such a thing, the rest is seldom as fast."""
+    """Try what compiles quickly first, where there is such a thing, then the fewest products, loops last."""
     return strategy.slow_to_compile, not strategy.compiles, *effort(strategy)
 
 
@@ -128,12 +128,21 @@ class _Contest:
 
     def __post_init__(self) -> None:
         self.started = perf_counter()
-        plain = Plain.of(self.quantity.primal)
-        ones = np.ones(self.quantity.primal.m if plain.mode == "vjp" else self.quantity.primal.n)
-        plain.product(ones)
-        start = perf_counter()
-        plain.product(ones)
-        self.one = perf_counter() - start
+        self._seconds_of_one: dict[str, float] = {}
+
+    def one(self, mode: str) -> float:
+        """Return what a plain product of a mode takes, measured when it is first asked for; 0 if there is none."""
+        if mode not in self._seconds_of_one:
+            try:
+                plain = Plain.of(self.quantity.primal, mode)
+                ones = np.ones(self.quantity.primal.m if plain.mode == "vjp" else self.quantity.primal.n)
+                plain.product(ones)
+                start = perf_counter()
+                plain.product(ones)
+                self._seconds_of_one[mode] = perf_counter() - start if plain.mode == mode else 0.0
+            except NotImplementedError:
+                self._seconds_of_one[mode] = 0.0
+        return self._seconds_of_one[mode]
 
     @property
     def best(self) -> float:
@@ -163,8 +172,11 @@ class _Contest:
             return f"cannot be proven in a precision of {self.quantity.primal.precision} bits: {strategy.assumes}"
         if {(strategy.assumes, False), (strategy.assumes, strategy.own)} & self.failed.keys():
             return f"relies on the same: {strategy.assumes}"
-        expected = (strategy.products if strategy.loops else 1) * self.one / 2  # a rough guess: conversions count
-        if not strategy.compiles and expected > HOPELESS * self.best:
+        if not strategy.compiles and self.best < inf:
+            expected = (strategy.products if strategy.loops else 1) * self.one(strategy.mode) / 2  # conversions count
+        else:
+            expected = 0.0
+        if expected > HOPELESS * self.best:
             one_by_one = " one by one" if strategy.loops and strategy.products > 1 else ""
             return f"{strategy.cost}{one_by_one} would take about {show_seconds(expected)}"
         fewest = min((c.strategy.products for c in self.candidates if c.status == SLOWER), default=strategy.products)
