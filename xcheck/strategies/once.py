@@ -172,12 +172,14 @@ def promising(quantity: Quantity, strategies: Sequence[Strategy], order: Sequenc
     return sorted(known, key=lambda s: (places.get(s.name, len(places)), *effort(s)))
 
 
-def effort(strategy: Strategy) -> tuple[float, int, int]:
+def effort(strategy: Strategy) -> tuple[float, int, int, int]:
     """Order strategies by what products and proof cost, pullbacks first, then engines by when they pay."""
     pays = strategy.pays_from <= strategy.products
     share = TOGETHER if pays and not strategy.loops else 1.0
     proof = PROOF if strategy.assumes or not strategy.loops else 0
-    return share * strategy.products + proof, 0 if strategy.mode == "vjp" else 1, -strategy.pays_from if pays else 1
+    cost = share * strategy.products + proof
+    mode = 0 if strategy.mode == "vjp" else 1
+    return cost, strategy.products, mode, -strategy.pays_from if pays else 1
 
 
 def remember_order(quantity: Quantity, strategies: Sequence[Strategy]) -> None:
