@@ -88,6 +88,7 @@ def test_inputs_of_one_colour_share_no_output(letter: str) -> None:
 def test_a_quick_run_is_right_and_writes_its_page(
     strategies: Any, tmp_path: Path, torch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("matplotlib")
     monkeypatch.setattr(strategies, "first_results", lambda *given: iter(()))
     monkeypatch.setattr(strategies, "measured_again", lambda *given: None)
     kept = tmp_path / "kept.json"

@@ -34,6 +34,9 @@ PATIENCE = 3
 MOST_NUMBERS = 2**27
 """Numbers in all tables at once."""
 
+SINGLE = 24
+"""Significand bits of single precision."""
+
 CANCELLED = 24
 """Bits that entries may lose to cancellation and still be read off late tables."""
 
@@ -309,7 +312,8 @@ class _Recovery:
         """
         read: list[Entries] = []
         for table in self.tables:
-            table.noise = SEEN * self.rounding[self.open]
+            if self.precision > SINGLE:  # in single precision it would hide what is there
+                table.noise = SEEN * self.rounding[self.open]
             table.restart()
         for _ in range(SWEEPS):
             before = len(read)
@@ -350,7 +354,8 @@ class _Recovery:
             self.products += 2 * SAMPLES
             coarse = code_for(self.n, self.precision, self.unit * 2.0**CANCELLED)
             widest = self.tables[-1]
-            if coarse is not None and np.max(widest.occupied()) <= widest.size // 2:
+            sparse = bool(np.max(widest.occupied()) <= widest.size // 2)
+            if coarse is not None and sparse and self.precision > SINGLE:
                 # rows that are not dense: more digits for entries that are small beside what they are made of
                 self.code = replace(coarse, unit=self.unit)
         return np.maximum(floor, SEEN * self.rounding[self.open])
